@@ -1,0 +1,1 @@
+"""paxion: probe, patch and fuse action knowledge in video-language models."""

@@ -1,0 +1,90 @@
+"""What a model must offer: the Backbone and Encoder protocols and the features that flow between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a frozen backbone says about B clips."""
+
+    pooled: Tensor
+    """(B, D) unit vectors in the joint space."""
+    tokens: Tensor | None = None
+    """(B, T, P, C) tokens, what the patcher reads."""
+    frame_vectors: Tensor | None = None
+    """(B, T, D) one vector a frame, given when pooled is their mean over T, re-normalised."""
+
+    def reordered(self, order: Tensor) -> Features:
+        """The features of the clips whose frames are taken in `order` (T,) or (B, T), without running the backbone.
+
+        Valid only for a backbone that is per-frame and gives frame vectors.
+        """
+        if self.frame_vectors is None:
+            raise ValueError(
+                "features without frame_vectors cannot be reordered: encode the reordered clip instead"
+            )
+        rows = order.expand(len(self.pooled), -1)
+        clips = rows.new_tensor(range(len(rows)))[:, None]
+        vectors = self.frame_vectors[clips, rows]
+        return Features(
+            pooled=normalise(vectors.float().mean(1)).to(self.pooled.dtype),
+            tokens=None if self.tokens is None else self.tokens[clips, rows],
+            frame_vectors=vectors,
+        )
+
+
+def normalise(vectors: Tensor) -> Tensor:
+    """Vectors (..., D) at unit length."""
+    return vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+
+
+class Backbone(Protocol):
+    """A frozen video-language dual encoder.
+
+    per_frame: the tokens of a frame depend on no other frame, so the tokens of a reordered clip are the reordered tokens.
+    """
+
+    name: str
+    revision: str
+    """What identifies the weights: a hash or a hub revision."""
+    dim: int
+    """D"""
+    token_width: int
+    """C"""
+    tokens_per_frame: int
+    """P"""
+    frames: int
+    """T, the number of frames that the sampler should take."""
+    size: int
+    """Side of the square input, pixels."""
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    per_frame: bool
+
+    def encode_video(self, video: Tensor) -> Features:
+        """Encode clips (B, T, 3, size, size), normalised float."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Encode K texts to unit vectors (K, D)."""
+        ...
+
+
+class Encoder(Protocol):
+    """Anything that maps clips and texts into one space: a backbone, a patched or fused model, an ensemble."""
+
+    name: str
+
+    def encode_clips(self, features: Features) -> Tensor:
+        """Q vectors per clip, (B, Q, D): unit vectors, or weighted sums of unit vectors for an ensemble."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors (K, D)."""
+        ...
