@@ -1,4 +1,4 @@
-"""The records that flow between the rooms: a sample, a score, a row of per-sample results, and the user-facing error."""
+"""The records that flow between the rooms: a sample, a score, a row of per-sample results, and the one error."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Sample:
     salient: bool | None = None
     """The clip shows a visible state change (gates ATM). None: unknown."""
     reversible: bool | None = None
-    """The reversed clip contradicts the caption. False keeps the row out of the reversal probe; None: unknown, kept in."""
+    """The reversed clip contradicts the caption. False: not in the reversal probe. None: unknown, kept in."""
     start: float | None = None
     """Where the clip starts in the file, seconds. None: at its start."""
     end: float | None = None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -26,9 +27,7 @@ class Features:
         Valid only for a backbone that is per-frame and gives frame vectors.
         """
         if self.frame_vectors is None:
-            raise ValueError(
-                "features without frame_vectors cannot be reordered: encode the reordered clip instead"
-            )
+            raise ValueError("features without frame_vectors cannot be reordered: encode the reordered clip instead")
         rows = order.expand(len(self.pooled), -1)
         clips = rows.new_tensor(range(len(rows)))[:, None]
         vectors = self.frame_vectors[clips, rows]
@@ -41,13 +40,13 @@ class Features:
 
 def normalise(vectors: Tensor) -> Tensor:
     """Vectors (..., D) at unit length."""
-    return vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+    return torch.nn.functional.normalize(vectors, dim=-1)
 
 
 class Backbone(Protocol):
     """A frozen video-language dual encoder.
 
-    per_frame: the tokens of a frame depend on no other frame, so the tokens of a reordered clip are the reordered tokens.
+    per_frame: the tokens of a frame depend on no other frame, so a reordered clip has the reordered tokens.
     """
 
     name: str
