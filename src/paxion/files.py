@@ -40,3 +40,11 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` in UTF-8 through `replacing`."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder `path` and its parents; a PaxionError says why when it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PaxionError(f"cannot make folder {path}: {error.strerror or error}; give another folder") from error

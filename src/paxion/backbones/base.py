@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -87,3 +87,30 @@ class Encoder(Protocol):
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors (K, D)."""
         ...
+
+
+@dataclass(frozen=True)
+class BackboneEncoder:
+    """A backbone alone as an encoder: its pooled vector is the one vector of a clip."""
+
+    name: str
+    backbone: Backbone
+
+    def encode_clips(self, features: Features) -> Tensor:
+        """(B, 1, D) unit vectors."""
+        return normalise(features.pooled.float())[:, None]
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """(K, D) unit vectors."""
+        return self.backbone.encode_texts(texts)
+
+
+@torch.inference_mode()
+def text_vectors(encoder: Encoder | Backbone, texts: Iterable[str], batch: int = 256) -> dict[str, Tensor]:
+    """The vector (D,) of every distinct text, each encoded once, float32 on the CPU."""
+    distinct = list(dict.fromkeys(texts))
+    vectors: dict[str, Tensor] = {}
+    for start in range(0, len(distinct), batch):
+        part = distinct[start : start + batch]
+        vectors.update(zip(part, encoder.encode_texts(part).float().cpu(), strict=True))
+    return vectors

@@ -1,1 +1,1 @@
-
+"""The embedded world: captioned clips of moving shapes, rendered by signed-distance functions."""

@@ -1,0 +1,135 @@
+"""One encoder, one data set: every probe, control and retrieval asked for, from cached features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from paxion.backbones.base import Encoder, Features, text_vectors
+from paxion.evaluation.probes import Choices, antonym_scores, object_scores, probe_rows, probe_score, reversal_scores
+from paxion.evaluation.retrieval import text_to_video, video_to_action, video_to_text
+from paxion.features.store import BLIND, FeatureStore
+from paxion.records import TASKS, PaxionError, Row, Sample, Score
+from paxion.results import Missed
+
+STILL = ("first", "middle", "last", BLIND)
+"""Controls that show one picture throughout: such a clip is its own reversal."""
+RETRIEVERS = {"text_to_video": text_to_video, "video_to_text": video_to_text, "video_to_action": video_to_action}
+
+
+@dataclass
+class Evaluation:
+    """Scores and rows, and what could not be scored."""
+
+    scores: list[Score] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    missed: list[Missed] = field(default_factory=list)
+
+    def add(self, other: Evaluation) -> None:
+        """Take over another evaluation's results; a miss that is known already is not listed twice."""
+        self.scores += other.scores
+        self.rows += other.rows
+        self.missed += [miss for miss in other.missed if miss not in self.missed]
+
+
+def evaluate(
+    encoder: Encoder,
+    store: FeatureStore,
+    keys: Mapping[str, str],
+    samples: Sequence[Sample],
+    *,
+    data: str,
+    tasks: Sequence[str] = TASKS,
+    controls: Sequence[str] = ("none",),
+    seed: int = 0,
+    batch: int = 256,
+    device: str = "cpu",
+) -> Evaluation:
+    """Score an encoder on the samples whose clip is in the store (keys: sample id to key).
+
+    Probes are scored under every control, retrieval on the clips as they are. Shuffled frames are drawn from the sample
+    id and the seed. Raises PaxionError for an unknown task.
+    """
+    unknown = [task for task in tasks if task not in TASKS]
+    if unknown:
+        raise PaxionError(f"got task {unknown[0]!r}, expected one of {', '.join(TASKS)}")
+    result = Evaluation(missed=unreadable(samples, keys, data, tasks))
+    present = [sample for sample in samples if sample.id in keys]
+    if not present:
+        raise PaxionError(f"none of the {len(samples)} clips of {data} can be read; check the manifest's paths")
+    texts = [t for s in present for t in (s.caption, s.antonym, s.replaced, s.template) if t is not None]
+    text = text_vectors(encoder, texts)
+    for control in controls:
+        clips, backwards = _vectors(encoder, store, keys, present, control, "reversal" in tasks, seed, batch, device)
+        labels = {"model": encoder.name, "data": data, "control": control, "seed": seed}
+        for task in tasks:
+            if task in RETRIEVERS:
+                if control == "none":
+                    found = RETRIEVERS[task](clips, present, text, model=encoder.name, data=data, seed=seed)
+                    result.scores += found.scores
+                    result.rows += found.rows
+                continue
+            choices = _choose(task, clips, backwards, present, text)
+            if control == "none":
+                result.missed += [Missed(data, task, why, count) for why, count in choices.skipped.items()]
+            rows = probe_rows(choices, present, **labels)  # type: ignore[arg-type]
+            if rows:
+                result.rows += rows
+                result.scores.append(probe_score(rows))
+    return result
+
+
+def unreadable(samples: Sequence[Sample], keys: Mapping[str, str], data: str, tasks: Sequence[str]) -> list[Missed]:
+    """One miss for all samples without a key: they are in no task's n."""
+    absent = tuple(sample.id for sample in samples if sample.id not in keys)
+    return [Missed(data, ", ".join(tasks), "clip cannot be read", len(absent), absent[:5])] if absent else []
+
+
+def _choose(
+    task: str, clips: Tensor, backwards: Tensor | None, samples: Sequence[Sample], text: Mapping[str, Tensor]
+) -> Choices:
+    if task == "reversal":
+        assert backwards is not None
+        return reversal_scores(clips, backwards, samples, text)
+    return (antonym_scores if task == "antonym" else object_scores)(clips, samples, text)
+
+
+def _vectors(
+    encoder: Encoder,
+    store: FeatureStore,
+    keys: Mapping[str, str],
+    samples: Sequence[Sample],
+    control: str,
+    both: bool,
+    seed: int,
+    batch: int,
+    device: str,
+) -> tuple[Tensor, Tensor | None]:
+    """Vectors (B, Q, D) of the clips under a control and, if both, of the same clips played backwards."""
+    forward: list[Tensor] = []
+    backward: list[Tensor] = []
+    for start in range(0, len(samples), batch):
+        part = samples[start : start + batch]
+        wanted = [keys[sample.id] for sample in part]
+        features = store.read(wanted, control, [f"{sample.id}/{seed}" for sample in part])
+        forward.append(_encode(encoder, features, device))
+        if both and control not in STILL:
+            flipped = store.read(wanted, "reversed") if control == "none" else _flip(features)
+            backward.append(_encode(encoder, flipped, device))
+    clips = torch.cat(forward)
+    if not both:
+        return clips, None
+    return clips, torch.cat(backward) if backward else clips
+
+
+def _flip(features: Features) -> Features:
+    return features.reordered(torch.arange(features.frame_vectors.shape[1] - 1, -1, -1))  # type: ignore[union-attr]
+
+
+def _encode(encoder: Encoder, features: Features, device: str) -> Tensor:
+    tokens = None if features.tokens is None else features.tokens.to(device)
+    with torch.inference_mode():
+        return encoder.encode_clips(Features(features.pooled.to(device), tokens)).float().cpu()

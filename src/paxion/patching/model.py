@@ -1,0 +1,78 @@
+"""A patched model: a patcher, with or without a fuser, from cached features to unit vectors, and as an encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from paxion.backbones.base import Backbone, Features, normalise
+from paxion.patching.fuser import FuserConfig, KnowledgeFuser
+from paxion.patching.patcher import KnowledgePatcher, PatcherConfig
+
+
+class PatchedModel(nn.Module):
+    """The trainable part: Knowledge Patcher, then Knowledge Fuser if there is one. The backbone is not in it."""
+
+    def __init__(self, patcher: PatcherConfig, fuser: FuserConfig | None = None) -> None:
+        super().__init__()
+        self.patcher = KnowledgePatcher(patcher)
+        self.fuser = None if fuser is None else KnowledgeFuser(fuser)
+
+    @property
+    def temperature(self) -> nn.Parameter:
+        """The learned divisor of the similarities that training uses."""
+        return self.patcher.temperature if self.fuser is None else self.fuser.temperature
+
+    def forward(self, features: Features) -> Tensor:
+        """Features of B clips to (B, Q, D) unit vectors; Q is 1 after most fusers."""
+        if features.tokens is None:
+            raise ValueError("got features without tokens, expected a backbone that gives tokens")
+        tokens = features.tokens.to(self.temperature.dtype)
+        latents = self.patcher(tokens)
+        if self.fuser is not None:
+            latents = self.fuser(features.pooled.to(latents.dtype), latents, tokens)
+        return normalise(latents)
+
+
+@dataclass(frozen=True)
+class PatchedEncoder:
+    """A patched model and its backbone's text tower as an encoder."""
+
+    name: str
+    backbone: Backbone
+    model: PatchedModel
+
+    @torch.inference_mode()
+    def encode_clips(self, features: Features) -> Tensor:
+        """(B, Q, D) unit vectors."""
+        self.model.eval()
+        return self.model(features)  # type: ignore[no-any-return]
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """(K, D) unit vectors of the frozen backbone."""
+        return self.backbone.encode_texts(texts)
+
+
+@dataclass(frozen=True)
+class EnsembleEncoder:
+    """Patched model plus weighted backbone, without training.
+
+    A clip's vectors are y_q + weight * g, so that the usual maximum over dot products is exactly
+    score(patched) + weight * score(backbone).
+    """
+
+    name: str
+    patched: PatchedEncoder
+    weight: float
+
+    def encode_clips(self, features: Features) -> Tensor:
+        """(B, Q, D) sums of unit vectors."""
+        backbone = normalise(features.pooled.float())[:, None]
+        return self.patched.encode_clips(features) + self.weight * backbone
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """(K, D) unit vectors."""
+        return self.patched.encode_texts(texts)

@@ -1,0 +1,134 @@
+"""The Knowledge Patcher: frozen tokens of a clip in, Q latents in the joint space out, aware of the frames' order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from paxion.patching.perceiver import Perceiver
+
+
+@dataclass(frozen=True)
+class PatcherConfig:
+    """What a patcher is made of. The defaults are the paper's; the first four come from the backbone."""
+
+    dim: int
+    """D"""
+    token_width: int
+    """C"""
+    frames: int
+    """T"""
+    tokens_per_frame: int
+    """P"""
+    depth: int = 1
+    heads: int = 8
+    dim_head: int = 64
+    latents: int = 16
+    """Q"""
+    ff_mult: int = 2
+    temporal_embedding: bool = True
+    """Add a learned vector per frame to its tokens. Without it and without differences, order is invisible."""
+    temporal_dropout: float = 0.1
+    """Dropout on that vector, drawn anew for every token of the frame and shared by the batch."""
+    spatial_embedding: bool = False
+    """Not the paper's: add a learned vector per place in the frame."""
+    difference_tokens: bool = False
+    """Not the paper's: append P tokens per frame made of how its tokens change over time."""
+    pooled: bool = False
+    """Return the mean over the latents, (B, 1, D)."""
+    temperature: float = 0.07
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if type(value) is int and value < 1:
+                raise ValueError(f"got {field.name} {value}, expected at least 1")
+        if self.difference_tokens and self.frames < 2:
+            raise ValueError(f"got {self.frames} frame with difference_tokens, expected at least 2 frames")
+        if self.temperature <= 0:
+            raise ValueError(f"got temperature {self.temperature}, expected above 0")
+
+
+class KnowledgePatcher(nn.Module):
+    """A Perceiver over the tokens of a frozen backbone, each marked with its frame.
+
+    Parameters: `perceiver`, the codes and `temperature`, a learned scalar that divides the similarities in every loss.
+    A reversed clip is encoded by flipping its tokens over T before the call.
+
+    Source: Paxion (NeurIPS 2023), section on the knowledge patcher; the spatial code and the difference tokens are
+    ours.
+    """
+
+    def __init__(self, config: PatcherConfig) -> None:
+        """Every code starts at a standard deviation of 1, as the paper's temporal one does.
+
+        Frame differences cancel the places that a backbone has written into its tokens, so the spatial code has to be
+        as easy to tell apart as the temporal one.
+        """
+        super().__init__()
+        self.config = config
+        width = config.token_width
+        self.perceiver = Perceiver(
+            config.dim, width, config.depth, config.heads, config.dim_head, config.latents, config.ff_mult
+        )
+        self.temporal_embedding = nn.Parameter(torch.randn(config.frames, width)) if config.temporal_embedding else None
+        self.spatial_embedding = (
+            nn.Parameter(torch.randn(config.tokens_per_frame, width)) if config.spatial_embedding else None
+        )
+        # The bias marks a token as a difference.
+        self.difference = nn.Linear(width, width) if config.difference_tokens else None
+        self.temperature = nn.Parameter(torch.tensor(config.temperature))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Patch a batch of clips.
+
+        Args:
+            tokens: (B, T, P, C) of any floating type.
+
+        Returns:
+            (B, Q, D), or (B, 1, D) if pooled; not of unit length.
+
+        Raises:
+            ValueError: T, P or C is not what the patcher was made for.
+        """
+        self._check(tokens)
+        tokens = tokens.to(self.temperature.dtype)
+        code = self.code()
+        media = tokens + code
+        if self.difference is not None:
+            media = torch.cat([media, self.difference(frame_differences(tokens)) + code], 2)
+        latents: Tensor = self.perceiver(media.flatten(1, 2))
+        return latents.mean(1, keepdim=True) if self.config.pooled else latents
+
+    def code(self) -> Tensor:
+        """What is added to the tokens of every clip, (T, P, C); in training, each call draws a new dropout mask."""
+        config = self.config
+        shape = (config.frames, config.tokens_per_frame, config.token_width)
+        code = self.temperature.new_zeros(shape)
+        if self.temporal_embedding is not None:
+            frames = self.temporal_embedding[:, None].expand(shape)
+            code = code + F.dropout(frames, config.temporal_dropout, self.training)
+        if self.spatial_embedding is not None:
+            code = code + self.spatial_embedding
+        return code
+
+    def _check(self, tokens: Tensor) -> None:
+        expected = (self.config.frames, self.config.tokens_per_frame, self.config.token_width)
+        if tokens.ndim != 4 or tuple(tokens.shape[1:]) != expected:
+            got = f"got tokens {tuple(tokens.shape)}, expected (B, {', '.join(map(str, expected))})"
+            frames = tokens.ndim == 4 and tokens.shape[1] != self.config.frames
+            raise ValueError(f"{got}: the patcher was made for {self.config.frames} frames" if frames else got)
+
+
+def frame_differences(tokens: Tensor) -> Tensor:
+    """How tokens (B, T, P, C) change per frame, same shape: central differences, one-sided at the first and last frame.
+
+    The reversed clip has the reversed differences with their signs flipped, which is what makes the direction of a
+    motion easy to read. T must be at least 2.
+    """
+    differences: Tensor = torch.gradient(tokens, dim=1)[0]
+    return differences

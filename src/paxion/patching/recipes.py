@@ -1,0 +1,70 @@
+"""Recipes: what is trained, on which objectives, for how long. Every choice was made on validation clips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from paxion.patching.fuser import FuserConfig, FuserKind
+from paxion.patching.patcher import PatcherConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run. VTC is always on, with weight 1."""
+
+    vac: bool = False
+    """Antonyms of the batch as further wrong texts (VAC)."""
+    atm: float = 0.0
+    """Weight of action-temporal matching; the paper's is 0.4."""
+    antonym_pair: float = 0.0
+    """Weight of the two-way choice between caption and antonym (ours)."""
+    template: float = 0.0
+    """Weight of the choice among all templates of the training set (ours)."""
+    spatial_embedding: bool = False
+    difference_tokens: bool = False
+    latents: int = 8
+    heads: int = 4
+    dim_head: int = 32
+    fuser: FuserKind | None = None
+    joint: bool = True
+    """With a fuser: train the patcher on."""
+    epochs: int = 24
+    batch: int = 64
+    rate: float = 3e-3
+    weight_decay: float = 0.05
+    label_smoothing: float = 0.1
+    cosine: bool = True
+    """Anneal the rate to zero over all steps; otherwise it is constant."""
+    warmup: int = 30
+    """Steps over which the rate rises."""
+
+    def patcher_config(self, dim: int, token_width: int, frames: int, tokens_per_frame: int) -> PatcherConfig:
+        """The patcher for a backbone of these sizes."""
+        return PatcherConfig(
+            dim, token_width, frames, tokens_per_frame, heads=self.heads, dim_head=self.dim_head, latents=self.latents,
+            spatial_embedding=self.spatial_embedding, difference_tokens=self.difference_tokens,
+        )  # fmt: skip
+
+    def fuser_config(self, dim: int, token_width: int) -> FuserConfig | None:
+        """The fuser for a backbone of these sizes, if the recipe has one."""
+        return None if self.fuser is None else FuserConfig(self.fuser, dim, token_width, self.heads, self.dim_head)
+
+
+_OURS = {
+    "vac": True,
+    "atm": 1.0,
+    "antonym_pair": 1.0,
+    "template": 1.0,
+    "spatial_embedding": True,
+    "difference_tokens": True,
+}
+
+RECIPES: dict[str, Recipe] = {
+    "patcher-vtc": Recipe(),
+    "patcher-dvdm": Recipe(vac=True, atm=0.4),
+    "patcher": Recipe(**_OURS),  # type: ignore[arg-type]
+    "fuser": Recipe(**_OURS, fuser="xattn", epochs=6, rate=1e-3),  # type: ignore[arg-type]
+    "side-tuning": Recipe(**_OURS, fuser="side_tuning", epochs=6, rate=1e-3),  # type: ignore[arg-type]
+}
+"""patcher-dvdm has the paper's objectives and patcher at the world's size; patcher is our default; the last two start
+from a trained patcher."""

@@ -1,0 +1,212 @@
+"""Training a patcher or a fuser from cached features: epochs over the store, a log line and a checkpoint after each."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from paxion.backbones.base import Backbone, Features, text_vectors
+from paxion.features.store import FeatureStore
+from paxion.files import replacing
+from paxion.patching.model import PatchedModel
+from paxion.patching.objectives import action_temporal_matching, antonym_pair, contrastive, template_contrastive
+from paxion.patching.recipes import Recipe
+from paxion.records import PaxionError, Sample
+
+MIN_TEMPERATURE = 0.01
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Everything that a step needs, row by row: N training clips and their frozen text vectors."""
+
+    store: FeatureStore
+    keys: list[str]
+    captions: Tensor
+    """(N, D)"""
+    antonyms: Tensor
+    """(N, D); zeros where there is none."""
+    has_antonym: Tensor
+    """(N,) bool"""
+    salient: Tensor
+    """(N,) bool; unknown counts as salient."""
+    templates: Tensor
+    """(K, D), the distinct templates."""
+    positives: Tensor
+    """(N, K) bool: templates that say what the clip shows."""
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.keys)
+
+
+def training_data(
+    backbone: Backbone, store: FeatureStore, keys: Mapping[str, str], samples: Sequence[Sample]
+) -> TrainingData:
+    """The training rows of those samples whose clip is in the store (keys: sample id to key)."""
+    rows = [sample for sample in samples if sample.id in keys]
+    if len(rows) < 2:
+        raise PaxionError(f"got {len(rows)} training clips that can be read, expected at least 2; check the manifest")
+    templates = list(dict.fromkeys(sample.template for sample in rows if sample.template))
+    texts = [text for sample in rows for text in (sample.caption, sample.antonym) if text]
+    vectors = text_vectors(backbone, [*texts, *templates])
+    said: dict[str, set[str]] = {}
+    for sample in rows:
+        if sample.action and sample.template:
+            said.setdefault(sample.action, set()).add(sample.template)
+    fits = [said.get(sample.action or "", {sample.template} if sample.template else set()) for sample in rows]
+    none = torch.zeros(backbone.dim)
+    return TrainingData(
+        store=store,
+        keys=[keys[sample.id] for sample in rows],
+        captions=torch.stack([vectors[sample.caption] for sample in rows]),
+        antonyms=torch.stack([vectors[sample.antonym] if sample.antonym else none for sample in rows]),
+        has_antonym=torch.tensor([sample.antonym is not None for sample in rows]),
+        salient=torch.tensor([sample.salient is not False for sample in rows]),
+        templates=torch.stack([vectors[text] for text in templates]) if templates else torch.zeros(0, backbone.dim),
+        positives=torch.tensor([[text in fit for text in templates] for fit in fits]).view(len(rows), len(templates)),
+    )
+
+
+def losses(
+    model: PatchedModel, recipe: Recipe, data: TrainingData, rows: Tensor, device: str = "cpu"
+) -> dict[str, Tensor]:
+    """The weighted objectives of one batch; their sum is what is minimised."""
+    keys = [data.keys[row] for row in rows.tolist()]
+    text, has_antonym = data.captions[rows].to(device), data.has_antonym[rows].to(device)
+    antonym = data.antonyms[rows].to(device)
+    video = model(_read(data.store, keys, "none", device))
+    temperature, smoothing = model.temperature, recipe.label_smoothing
+    vac = (antonym, has_antonym) if recipe.vac else (None, None)
+    parts = {
+        "vtc+vac" if recipe.vac else "vtc": contrastive(
+            video, text, temperature, antonym=vac[0], has_antonym=vac[1], label_smoothing=smoothing
+        )
+    }
+    if recipe.atm:
+        backwards = model(_read(data.store, keys, "reversed", device))
+        parts["atm"] = recipe.atm * action_temporal_matching(
+            video, backwards, text, temperature, salient=data.salient[rows].to(device), label_smoothing=smoothing
+        )
+    if recipe.antonym_pair:
+        parts["antonym_pair"] = recipe.antonym_pair * antonym_pair(
+            video, text, antonym, temperature, has_antonym=has_antonym, label_smoothing=smoothing
+        )
+    if recipe.template and len(data.templates):
+        templates, positives = data.templates.to(device), data.positives[rows].to(device)
+        parts["template"] = recipe.template * template_contrastive(video, templates, positives, temperature)
+    return parts
+
+
+def _read(store: FeatureStore, keys: list[str], control: str, device: str) -> Features:
+    features = store.read(keys, control)
+    tokens = None if features.tokens is None else features.tokens.to(device)
+    return Features(features.pooled.to(device), tokens)
+
+
+def train(
+    recipe: Recipe,
+    backbone: Backbone,
+    data: TrainingData,
+    folder: Path,
+    *,
+    seed: int = 0,
+    start: PatchedModel | None = None,
+    device: str = "cpu",
+    tick: Callable[[dict[str, float]], object] | None = None,
+) -> PatchedModel:
+    """Train by a recipe; returns the model in eval mode.
+
+    folder: gets `log.jsonl` (a line an epoch) and `checkpoint.pt`; a run that was killed goes on after its last whole
+    epoch and ends with the same weights. start: a trained patcher to begin from. tick gets each epoch's line.
+    """
+    if recipe.batch < 2:
+        raise PaxionError(f"got batch {recipe.batch}, expected at least 2: contrastive losses need negatives")
+    torch.manual_seed(seed)
+    sizes = backbone.dim, backbone.token_width, backbone.frames, backbone.tokens_per_frame
+    model = PatchedModel(recipe.patcher_config(*sizes), recipe.fuser_config(*sizes[:2])).to(device)
+    if start is not None:
+        model.patcher.load_state_dict(start.patcher.state_dict())
+    model.patcher.requires_grad_(recipe.fuser is None or recipe.joint)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=recipe.rate, weight_decay=recipe.weight_decay)
+    batch = min(recipe.batch, len(data))
+    per_epoch = len(data) // batch
+    log = folder / "log.jsonl"
+    first = _resume(folder, model, optimiser, recipe, seed)
+    if first == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+    for epoch in range(first, recipe.epochs):
+        # Each epoch has random numbers of its own, so that a resumed run draws what an unbroken one would.
+        torch.manual_seed(seed * 100_003 + epoch)
+        order, began = torch.randperm(len(data)), time.perf_counter()
+        sums: dict[str, float] = {}
+        model.train()
+        for step in range(per_epoch):
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(recipe, epoch * per_epoch + step, recipe.epochs * per_epoch)
+            parts = losses(model, recipe, data, order[step * batch : (step + 1) * batch], device)
+            total = torch.stack(list(parts.values())).sum()
+            if not torch.isfinite(total):
+                raise PaxionError(
+                    f"the loss became {total.item()} in epoch {epoch + 1}; lower the rate ({recipe.rate})"
+                )
+            optimiser.zero_grad()
+            total.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            with torch.no_grad():
+                model.temperature.clamp_(min=MIN_TEMPERATURE)
+            for name, part in parts.items():
+                sums[name] = sums.get(name, 0.0) + float(part.detach())
+        line = {"epoch": float(epoch + 1), **{name: value / per_epoch for name, value in sums.items()}}
+        line |= {"temperature": float(model.temperature.detach()), "seconds": time.perf_counter() - began}
+        _checkpoint(folder, model, optimiser, recipe, seed, epoch + 1)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        if tick is not None:
+            tick(line)
+    return model.eval()
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """The rate at a step of the run: a linear warm-up, then a cosine down to zero or a constant."""
+    rate = recipe.rate * min(1.0, (step + 1) / max(1, recipe.warmup))
+    return rate * 0.5 * (1 + math.cos(math.pi * step / steps)) if recipe.cosine else rate
+
+
+def _checkpoint(
+    folder: Path, model: PatchedModel, optimiser: torch.optim.Optimizer, recipe: Recipe, seed: int, epochs: int
+) -> None:
+    state = {
+        "model": model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "recipe": asdict(recipe),
+        "seed": seed,
+        "epochs": epochs,
+    }
+    with replacing(folder / "checkpoint.pt") as temporary:
+        torch.save(state, temporary)
+
+
+def _resume(folder: Path, model: PatchedModel, optimiser: torch.optim.Optimizer, recipe: Recipe, seed: int) -> int:
+    """Load the checkpoint of an unfinished run of the same recipe and seed; returns the number of whole epochs done."""
+    path = folder / "checkpoint.pt"
+    if not path.exists():
+        return 0
+    try:
+        state = torch.load(path, weights_only=True)
+    except Exception as error:
+        raise PaxionError(f"{path} cannot be read ({type(error).__name__}); delete it to train anew") from None
+    if state["recipe"] != asdict(recipe) or state["seed"] != seed:
+        raise PaxionError(f"{path} belongs to another recipe or seed; delete it, or give another folder")
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    return int(state["epochs"])

@@ -1,0 +1,194 @@
+"""What the numbers say, in plain words. Every claim of a difference needs two intervals that do not overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from paxion.records import Score
+from paxion.report.table import CONTROLS, DATA_NOTES, Cell, data_names, look_up, percent
+
+GUESS = 0.5
+MASTERY = 0.75
+"""From here on a model is said to tell things apart; halfway between guessing and always right."""
+HARDLY = 0.6
+"""Below this a model is said to do hardly better than guessing, even if its interval leaves guessing out."""
+ACTIONS = {"antonym": "on antonyms", "reversal": "on reversal"}
+PATCHED = ("patcher", "patcher-dvdm", "patcher-vtc")
+COMBINED = {"fuser": "The fuser", "ensemble": "The ensemble"}
+SHOWN = {
+    "shuffled": "with the frames shuffled",
+    "last": "when it sees only the last frame",
+    "middle": "when it sees only the middle frame",
+    "first": "when it sees only the first frame",
+    "blind": "when it sees only a blank clip",
+}
+
+
+def verdict(scores: Sequence[Score]) -> str:
+    """A few sentences that follow the numbers: what the backbone knows, what the patch changes, what it may rest on."""
+    return " ".join(verdict_sentences(scores))
+
+
+def verdict_sentences(scores: Sequence[Score]) -> list[str]:
+    """The sentences of `verdict`, the main finding first. They are about the first data name, the last about others."""
+    if not scores:
+        return ["Nothing was scored."]
+    data, *others = data_names(scores)
+    sentences = [_backbone(scores, data)]
+    patched = patched_name(scores, data)
+    if patched is not None:
+        sentences.append(_patch(scores, data, patched))
+    sentences += _shortcuts(scores, data, patched or "backbone")
+    joined = [model for model in COMBINED if _probe(scores, model, data, "object")]
+    sentences += [_combined(scores, data, model, brief=model != joined[0]) for model in joined]
+    sentences += [_elsewhere(scores, other, patched) for other in others]
+    return [sentence for sentence in sentences if sentence]
+
+
+def patched_name(scores: Sequence[Score], data: str) -> str | None:
+    """The patched model the verdict is about: the full patcher, else the first ablation of it that was scored."""
+    return next((name for name in PATCHED if any(_probe(scores, name, data, task) for task in ACTIONS)), None)
+
+
+def level(cell: Cell) -> Literal["no", "hardly", "partly", "yes"]:
+    """How well a binary choice is made, judged by its interval first: "no" if the interval reaches down to guessing."""
+    if cell.low <= GUESS:
+        return "no"
+    return "hardly" if cell.value < HARDLY else "partly" if cell.value < MASTERY else "yes"
+
+
+def change(after: Cell, before: Cell) -> Literal["up", "same", "down"]:
+    """Whether `after` is clearly above or below `before`: only if the two intervals do not overlap."""
+    return "up" if after.low > before.high else "down" if after.high < before.low else "same"
+
+
+def _probe(scores: Sequence[Score], model: str, data: str, task: str, control: str = "none") -> Cell | None:
+    return look_up(scores, model, data, task, "accuracy", control)
+
+
+def _actions(scores: Sequence[Score], model: str, data: str) -> dict[str, Cell]:
+    """The action probes that the model was scored on."""
+    return {task: cell for task in ACTIONS if (cell := _probe(scores, model, data, task)) is not None}
+
+
+def _share(cell: Cell) -> str:
+    return f"{percent(cell.value)} %"
+
+
+def _list(cells: dict[str, Cell]) -> str:
+    return " and ".join(f"{_share(cell)} {ACTIONS[task]}" for task, cell in cells.items())
+
+
+def _backbone(scores: Sequence[Score], data: str) -> str:
+    cells = _actions(scores, "backbone", data)
+    objects = _probe(scores, "backbone", data, "object")
+    if not cells:
+        return "The backbone was not scored on actions."
+    levels = {level(cell) for cell in cells.values()}
+    where = ", where guessing gives 50 %"
+    if levels == {"yes"}:
+        return f"The backbone already tells actions apart: {_list(cells)}{where}. There is little to patch."
+    if not levels <= {"no", "hardly"}:
+        also = f" Objects: {_share(objects)}." if objects else ""
+        return f"The backbone tells actions apart in part: {_list(cells)}{where}.{also}"
+    negation = "hardly" if "hardly" in levels else "not"
+    if objects is None:
+        return f"The backbone does {negation} tell actions apart: {_list(cells)}{where}."
+    knows = level(objects)
+    if knows in ("no", "hardly"):
+        return f"The backbone can tell neither objects ({_share(objects)}) nor actions apart: {_list(cells)}{where}."
+    apart = "apart" if knows == "yes" else "apart in part"
+    return f"The backbone tells objects {apart} ({_share(objects)}) but {negation} actions: {_list(cells)}{where}."
+
+
+def _patch(scores: Sequence[Score], data: str, patched: str) -> str:
+    after, before = _actions(scores, patched, data), _actions(scores, "backbone", data)
+    name = "The patched model" if patched == "patcher" else f"The patched model ({patched})"
+    shared = {task: change(cell, before[task]) for task, cell in after.items() if task in before}
+    if not shared:
+        return f"{name} has {_list(after)}; there is no backbone to compare it with."
+    changes = set(shared.values())
+    if changes == {"up"}:
+        small = max(after[task].value for task in shared) < HARDLY
+        return f"{name} is only a little better: {_list(after)}." if small else f"{name} reaches {_list(after)}."
+    if changes == {"same"}:
+        return f"The patch did not help: {_list(after)}, no clear difference from the backbone."
+    if changes == {"down"}:
+        return f"The patch made it worse: {_list(after)}."
+    words = {"up": "clearly better", "same": "not clearly different", "down": "clearly worse"}
+    parts = [
+        f"{words[how]} {ACTIONS[task]} ({_share(after[task])}, backbone {_share(before[task])})"
+        for task, how in shared.items()
+    ]
+    return f"{name} is {' and '.join(parts)}."
+
+
+def _shortcuts(scores: Sequence[Score], data: str, model: str) -> list[str]:
+    """Whether a control, or a reader of the texts alone, does as well as the model that sees the whole clip."""
+    sentences = []
+    checked = False
+    for task, where in ACTIONS.items():
+        full = _probe(scores, model, data, task)
+        if full is None or level(full) in ("no", "hardly"):
+            continue
+        checked = True
+        reader = _probe(scores, "text:best", data, task)
+        if reader is not None and change(full, reader) != "up":
+            sentences.append(
+                f"But a model that reads the texts alone, and sees no clip, has {_share(reader)} {where}, which is as "
+                f"good or better: this score says nothing about the clips."
+            )
+        controls = {
+            name: cell for name in CONTROLS if name != "none" and (cell := _probe(scores, model, data, task, name))
+        }
+        if not controls:
+            continue
+        name = max(controls, key=lambda key: controls[key].value)
+        if change(full, controls[name]) != "up":
+            sentences.append(
+                f"But it does as well {SHOWN[name]} ({_share(controls[name])} {where}): this score is no evidence that "
+                f"it follows the action through time."
+            )
+        elif level(controls[name]) in ("partly", "yes"):
+            sentences.append(f"Some of this needs no motion: {_share(controls[name])} {where} {SHOWN[name]}.")
+    if checked and not any(score.control != "none" and score.model == model for score in scores):
+        sentences.append("No control was run on it, so a shortcut such as the final state cannot be ruled out.")
+    return sentences
+
+
+def _combined(scores: Sequence[Score], data: str, model: str, *, brief: bool) -> str:
+    """What a joined model keeps and gains; `brief` leaves out the backbone's numbers, said before."""
+    objects, base = _probe(scores, model, data, "object"), _probe(scores, "backbone", data, "object")
+    if objects is None or base is None:
+        return ""
+    fate = {"up": "is better on objects", "same": "keeps objects", "down": "loses some of the objects"}
+    against = "" if brief else f", backbone {_share(base)}"
+    parts = [f"{COMBINED[model]} {fate[change(objects, base)]} ({_share(objects)}{against})"]
+    actions = _actions(scores, model, data)
+    if actions:
+        parts.append(f"has {_list(actions)}")
+    after = look_up(scores, model, data, "video_to_text", "R@1")
+    before = look_up(scores, "backbone", data, "video_to_text", "R@1")
+    if after is not None and before is not None:
+        numbers = f"({_share(after)})" if brief else f"({_share(after)} against {_share(before)})"
+        times = f"{after.value / before.value:.1f} times as often as" if before.value else "more often than"
+        how = change(after, before)
+        words = {"up": times, "same": "about as often as", "down": "less often than"}[how]
+        parts.append(f"puts the right caption first {words} the backbone {numbers}")
+    return (", ".join(parts[:-1]) + ", and " + parts[-1] if len(parts) > 1 else parts[0]) + "."
+
+
+def _elsewhere(scores: Sequence[Score], data: str, patched: str | None) -> str:
+    note = DATA_NOTES.get(data)
+    place = f"On {data}, {note}," if note else f"On {data},"
+    before = _actions(scores, "backbone", data)
+    after = _actions(scores, patched, data) if patched else {}
+    shared = [task for task in before if task in after]
+    if not shared:
+        return f"{place} the backbone has {_list(before)}." if before else ""
+    changes = {change(after[task], before[task]) for task in shared}
+    partial = "a gain in part" if "up" in changes else "no clear gain over the backbone"
+    outcome = "a clear gain" if changes == {"up"} else partial
+    has = {task: after[task] for task in shared}
+    return f"{place} the patched model has {_list(has)}: {outcome} ({_list({t: before[t] for t in shared})} before)."

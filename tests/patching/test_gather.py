@@ -1,0 +1,67 @@
+"""Gathering over real processes."""
+
+import pytest
+import torch
+import torch.distributed as dist
+from golden import GRADIENT, SHIPPED, assert_close, assert_gradients, assert_loss, load
+from torch import multiprocessing
+
+from paxion.patching.objectives import Gathered, contrastive, gather
+
+CASE = SHIPPED / "c_mp2_vtc_vac_text2d"
+HAS_ANTONYM = torch.tensor([[True, False, True, True], [False, True, True, False]])
+NAMES = ("visual_feat", "text_feat", "antonym_text_feat")
+
+
+def run(rank, folder):
+    """One process: the loss and its gradients, as in the paper, then with gradients through the gather and a mask."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    case, results = load(CASE), []
+    for with_gradient, has_antonym in ((False, None), (True, HAS_ANTONYM[rank])):
+        given = {name: case.inputs[f"rank{rank}/{name}"].clone().requires_grad_() for name in NAMES}
+        given["temp"] = case.weights["temp"].clone().requires_grad_()
+        video, text, antonym = (given[name] for name in NAMES)
+        batches = gather(video, text, antonym, has_antonym, with_gradient=with_gradient)
+        loss = contrastive(video, text, given["temp"], gathered=batches)
+        loss.backward()
+        results.append({"loss": loss.detach(), "grad": {name: leaf.grad for name, leaf in given.items()}})
+    torch.save(results, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("gloo")
+    multiprocessing.spawn(run, (str(folder),), nprocs=2)
+    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
+
+
+def test_two_processes_reproduce_the_published_training(results):
+    case = load(CASE)
+    for rank, (paper, _) in enumerate(results):
+        assert_loss(paper["loss"], case.outputs[f"rank{rank}/loss"])
+        assert_gradients(paper["grad"], case, GRADIENT, f"rank{rank}/grad/")
+        assert paper["grad"]["antonym_text_feat"] is None
+
+
+def test_gathering_with_gradient_gives_the_gradients_of_the_summed_losses(results):
+    case = load(CASE)
+    video, text, antonym = (
+        torch.cat([case.inputs[f"rank{rank}/{name}"] for rank in range(2)]).requires_grad_() for name in NAMES
+    )
+    blocks = torch.cat([text[:4], antonym[:4], text[4:], antonym[4:]])
+    kept = torch.cat([torch.ones(4).bool(), HAS_ANTONYM[0], torch.ones(4).bool(), HAS_ANTONYM[1]])
+    losses = [
+        contrastive(video[mine], text[mine], 0.07, gathered=Gathered(video, blocks, rank, kept))
+        for rank, mine in enumerate((slice(0, 4), slice(4, 8)))
+    ]
+    sum(losses).backward()
+    for rank, (_, ours) in enumerate(results):
+        assert_close(ours["loss"], losses[rank].detach(), 1e-6)
+        for name, whole in zip(NAMES, (video, text, antonym), strict=True):
+            assert_close(ours["grad"][name], whole.grad[4 * rank : 4 * rank + 4], GRADIENT, name)
+
+
+def test_a_single_process_gathers_nothing():
+    assert gather(torch.randn(2, 3, 4), torch.randn(2, 4), with_gradient=False) is None
