@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 Split = Literal["train", "val", "test"]
@@ -14,6 +16,14 @@ TASKS = PROBES + RETRIEVALS
 
 class PaxionError(ValueError):
     """A problem that the user can mend. The message is one line: what was got, what was expected, how to fix it."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> PaxionError:
+    """The error for a name that is not among the known ones; it says which was perhaps meant."""
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
+    meant = f" (did you mean {near[0]!r}?)" if near else ""
+    return PaxionError(f"unknown {kind} {name!r}{meant}: give one of {', '.join(names)}")
 
 
 @dataclass(frozen=True, slots=True)

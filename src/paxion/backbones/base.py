@@ -78,7 +78,10 @@ class Backbone(Protocol):
 class Encoder(Protocol):
     """Anything that maps clips and texts into one space: a backbone, a patched or fused model, an ensemble."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What results call it."""
+        ...
 
     def encode_clips(self, features: Features) -> Tensor:
         """Q vectors per clip, (B, Q, D): unit vectors, or weighted sums of unit vectors for an ensemble."""

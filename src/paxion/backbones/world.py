@@ -39,8 +39,6 @@ class WorldConfig:
     dim: int = 128
     words: int = 16
     """Longest text in words; the rest is cut off."""
-    token_block: int = 1
-    """The patcher reads the tokens after this many frame blocks."""
 
 
 class Block(nn.Module):
@@ -92,7 +90,7 @@ class WorldBackbone(nn.Module):
         self.frame_norm, self.frame_out = nn.LayerNorm(width), nn.Linear(width, config.dim, bias=False)
         self.index = {word: number + 2 for number, word in enumerate(config.vocabulary)}
         self.word = nn.Embedding(len(self.index) + 2, width)
-        self.word_position = nn.Parameter(torch.randn(1, config.words, width) * 0.02)
+        self.word_position = nn.Parameter(torch.randn(1, config.words, width) * 0.5)
         self.text_blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.text_blocks))
         self.text_norm, self.text_out = nn.LayerNorm(width), nn.Linear(width, config.dim, bias=False)
         self.logit_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
@@ -101,14 +99,10 @@ class WorldBackbone(nn.Module):
         """Frames (N, 3, size, size) to vectors (N, D), not normalised, and the patcher's tokens (N, P, C)."""
         patches = self.stem(frames).flatten(2).transpose(1, 2)
         tokens = torch.cat((self.frame_class.expand(len(patches), -1, -1), patches), 1) + self.frame_position
-        kept = tokens
-        for number, block in enumerate(self.frame_blocks, 1):
+        for block in self.frame_blocks:
             tokens = block(tokens)
-            if number == self.config.token_block:
-                kept = tokens
-        vectors = self.frame_out(self.frame_norm(tokens[:, 0]))
-        # Normed once here, so that what the store keeps has unit scale whatever the block.
-        return vectors, F.layer_norm(kept, kept.shape[-1:])
+        # Normed once here, so that what the store keeps has unit scale.
+        return self.frame_out(self.frame_norm(tokens[:, 0])), F.layer_norm(tokens, tokens.shape[-1:])
 
     def encode_video(self, video: Tensor) -> Features:
         """Clips (B, T, 3, size, size), normalised by mean and std, to features."""
@@ -174,8 +168,14 @@ def _header(path: Path) -> dict[str, str]:
 
 def load_world(path: Path = SHIPPED) -> WorldBackbone:
     """The frozen world backbone in eval mode, float32. Raises PaxionError for a missing or foreign file."""
-    config = json.loads(_header(path)["config"])
-    model = WorldBackbone(WorldConfig(**{**config, "vocabulary": tuple(config["vocabulary"])}))
+    header = _header(path)["config"]
+    try:
+        config = json.loads(header)
+        model = WorldBackbone(WorldConfig(**{**config, "vocabulary": tuple(config["vocabulary"])}))
+    except (ValueError, TypeError, KeyError) as error:
+        raise PaxionError(
+            f"{path} is no world backbone: its 'config' does not fit ({error}); give one of: paxion world pretrain"
+        ) from None
     try:
         model.load_state_dict({name: value.float() for name, value in load_file(path).items()})
     except RuntimeError as error:

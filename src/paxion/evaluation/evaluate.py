@@ -12,7 +12,7 @@ from paxion.backbones.base import Encoder, Features, text_vectors
 from paxion.evaluation.probes import Choices, antonym_scores, object_scores, probe_rows, probe_score, reversal_scores
 from paxion.evaluation.retrieval import text_to_video, video_to_action, video_to_text
 from paxion.features.store import BLIND, FeatureStore
-from paxion.records import TASKS, PaxionError, Row, Sample, Score
+from paxion.records import TASKS, PaxionError, Row, Sample, Score, unknown_name
 from paxion.results import Missed
 
 STILL = ("first", "middle", "last", BLIND)
@@ -53,9 +53,9 @@ def evaluate(
     Probes are scored under every control, retrieval on the clips as they are. Shuffled frames are drawn from the sample
     id and the seed. Raises PaxionError for an unknown task.
     """
-    unknown = [task for task in tasks if task not in TASKS]
-    if unknown:
-        raise PaxionError(f"got task {unknown[0]!r}, expected one of {', '.join(TASKS)}")
+    for task in tasks:
+        if task not in TASKS:
+            raise unknown_name("task", task, TASKS)
     result = Evaluation(missed=unreadable(samples, keys, data, tasks))
     present = [sample for sample in samples if sample.id in keys]
     if not present:
@@ -117,7 +117,8 @@ def _vectors(
         features = store.read(wanted, control, [f"{sample.id}/{seed}" for sample in part])
         forward.append(_encode(encoder, features, device))
         if both and control not in STILL:
-            flipped = store.read(wanted, "reversed") if control == "none" else _flip(features)
+            turned = {"none": "reversed", "reversed": "none"}.get(control)
+            flipped = store.read(wanted, turned) if turned else _flip(features, control)
             backward.append(_encode(encoder, flipped, device))
     clips = torch.cat(forward)
     if not both:
@@ -125,8 +126,13 @@ def _vectors(
     return clips, torch.cat(backward) if backward else clips
 
 
-def _flip(features: Features) -> Features:
-    return features.reordered(torch.arange(features.frame_vectors.shape[1] - 1, -1, -1))  # type: ignore[union-attr]
+def _flip(features: Features, control: str) -> Features:
+    if features.frame_vectors is None:
+        raise PaxionError(
+            f"got the reversal probe under control {control!r} for a backbone whose features cannot be reordered; "
+            "leave out that control or that probe"
+        )
+    return features.reordered(torch.arange(features.frame_vectors.shape[1] - 1, -1, -1))
 
 
 def _encode(encoder: Encoder, features: Features, device: str) -> Tensor:

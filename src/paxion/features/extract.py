@@ -37,6 +37,7 @@ class Job:
     key: str
     video: Path
     sample: Sample
+    controls: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ def extract(
     """Make sure the store under `root` holds the features of all samples; clips that it has already are skipped.
 
     controls: variants to encode for backbones whose features cannot be reordered (others derive them when reading).
-    workers: decoding processes (default: one for every two cores). tick: called with the number of clips done since the last call.
+    workers: decoding processes (default: one for every two cores).
+    tick: called with the number of clips done since the last call.
     """
     store = FeatureStore(root, spec_of(backbone, sampler))
     keys = {sample.id: clip_key(video_path(manifest, sample), sample) for sample in samples}
@@ -74,11 +76,13 @@ def extract(
         grey = blind_clip(backbone.frames, backbone.size, backbone.size)
         store.append([BLIND], _encode(backbone, [_prepared(backbone, grey)], device), {})
     variants = [] if store.reorderable else [name for name in controls if name not in ("none", BLIND)]
+    wanted = list(dict.fromkeys(("none", *variants)))
     todo = {}
     for sample in samples:
         key = keys[sample.id]
-        if key not in store and key not in todo:
-            todo[key] = Job(key, video_path(manifest, sample), sample)
+        absent = tuple(control for control in wanted if variant(key, control) not in store)
+        if absent and key not in todo:
+            todo[key] = Job(key, video_path(manifest, sample), sample, absent)
     if tick is not None:
         tick(len(samples) - len(todo))
     jobs = list(todo.values())
@@ -91,8 +95,8 @@ def extract(
                 if isinstance(clip, str):
                     shard.missed[job.key] = clip
                     continue
-                for control in ("none", *variants):
-                    shard.keys.append(job.key if control == "none" else variant(job.key, control))
+                for control in job.controls:
+                    shard.keys.append(variant(job.key, control))
                     videos.append(_prepared(backbone, apply(control, torch.from_numpy(clip), job.key)))
             if videos:
                 shard.parts.append(_encode(backbone, videos, device))
@@ -126,7 +130,7 @@ class _Shard:
 
 @contextmanager
 def _threads_beside(workers: int | None) -> Iterator[None]:
-    """Leave the decoding processes their cores: threads that wait for each other on a busy core are many times slower."""
+    """Leave the decoding processes their cores: threads that share a busy core wait for each other."""
     before = torch.get_num_threads()
     torch.set_num_threads(max(1, before - _processes(workers)))
     try:
@@ -146,9 +150,9 @@ def _prepared(backbone: Backbone, frames: Tensor) -> Tensor:
 @torch.inference_mode()
 def _encode(backbone: Backbone, videos: list[Tensor], device: str) -> Features:
     features = backbone.encode_video(torch.stack(videos).to(device))
-    tokens, vectors = (
-        None if part is None else part.cpu().half() for part in (features.tokens, features.frame_vectors)
-    )
+    # The store takes frame vectors as leave to reorder frames.
+    frame_vectors = features.frame_vectors if backbone.per_frame else None
+    tokens, vectors = (None if part is None else part.cpu().half() for part in (features.tokens, frame_vectors))
     return Features(features.pooled.float().cpu(), tokens, vectors)
 
 

@@ -82,12 +82,15 @@ class FeatureStore:
     def _load(self) -> None:
         try:
             stored = json.loads(self._index.read_text(encoding="utf-8"))
-            self._shards, self.missed = stored["shards"], stored["missed"]
-        except (OSError, ValueError, KeyError) as error:
-            raise PaxionError(f"{self._index} is damaged ({error}); delete {self.folder} and extract again") from None
+            self._shards, self.missed = [list(keys) for keys in stored["shards"]], dict(stored["missed"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._damaged(self._index, error) from None
         for shard, keys in enumerate(self._shards):
             for row, key in enumerate(keys):
                 self._where[key] = (shard, row)
+
+    def _damaged(self, path: Path, error: Exception) -> PaxionError:
+        return PaxionError(f"{path} is damaged ({error}); delete {self.folder} and extract again")
 
     def __contains__(self, key: str) -> bool:
         """Whether a clip's features are there."""
@@ -112,21 +115,24 @@ class FeatureStore:
         array = values.detach().cpu().numpy().astype(dtype)
         if not np.isfinite(array).all():
             raise PaxionError(
-                f"got features of {self.spec.backbone} that {dtype} cannot hold, expected finite ones; check its weights"
+                f"got features of {self.spec.backbone} beyond {dtype}, expected finite ones; check its weights"
             )
         with replacing(self.folder / name) as temporary:
             np.save(temporary, array)
 
     def _rows(self, part: str, keys: Sequence[str]) -> Tensor | None:
-        """The rows of one array in float32, or None where the backbone gives no such array."""
+        """The rows of one array, or None where the backbone gives no such array."""
+        if not (self.folder / f"shard-00000.{part}.npy").exists() and part != "pooled":
+            return None
         places = [self._where[key] for key in keys]
         out: Tensor | None = None
         for shard in sorted({shard for shard, _ in places}):
             name = f"shard-{shard:05d}.{part}.npy"
             if name not in self._open:
-                if not (self.folder / name).exists():
-                    return None
-                self._open[name] = np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
+                try:
+                    self._open[name] = np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
+                except (OSError, ValueError) as error:
+                    raise self._damaged(self.folder / name, error) from None
             wanted = [index for index, place in enumerate(places) if place[0] == shard]
             rows = torch.from_numpy(self._open[name][[places[index][1] for index in wanted]])
             if out is None:
@@ -164,4 +170,4 @@ class FeatureStore:
 
 def variant(key: str, control: str) -> str:
     """The key of a clip that was encoded under a control."""
-    return f"{key}#{control}"
+    return key if control == "none" else f"{key}#{control}"

@@ -79,8 +79,11 @@ class KnowledgePatcher(nn.Module):
         self.spatial_embedding = (
             nn.Parameter(torch.randn(config.tokens_per_frame, width)) if config.spatial_embedding else None
         )
-        # The bias marks a token as a difference.
-        self.difference = nn.Linear(width, width) if config.difference_tokens else None
+        self.difference = (
+            nn.Sequential(nn.Linear(2 * width, width // 2), nn.GELU(), nn.Linear(width // 2, width))
+            if config.difference_tokens
+            else None
+        )
         self.temperature = nn.Parameter(torch.tensor(config.temperature))
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -100,7 +103,7 @@ class KnowledgePatcher(nn.Module):
         code = self.code()
         media = tokens + code
         if self.difference is not None:
-            media = torch.cat([media, self.difference(frame_differences(tokens)) + code], 2)
+            media = torch.cat([media, self.difference(torch.cat([tokens, frame_differences(tokens)], -1)) + code], 2)
         latents: Tensor = self.perceiver(media.flatten(1, 2))
         return latents.mean(1, keepdim=True) if self.config.pooled else latents
 

@@ -202,11 +202,15 @@ def _resume(folder: Path, model: PatchedModel, optimiser: torch.optim.Optimizer,
     if not path.exists():
         return 0
     try:
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        made_by, epochs = (state["recipe"], state["seed"]), int(state["epochs"])
     except Exception as error:
         raise PaxionError(f"{path} cannot be read ({type(error).__name__}); delete it to train anew") from None
-    if state["recipe"] != asdict(recipe) or state["seed"] != seed:
+    if made_by != (asdict(recipe), seed):
         raise PaxionError(f"{path} belongs to another recipe or seed; delete it, or give another folder")
-    model.load_state_dict(state["model"])
-    optimiser.load_state_dict(state["optimiser"])
-    return int(state["epochs"])
+    try:
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+    except (KeyError, RuntimeError, ValueError):
+        raise PaxionError(f"{path} belongs to another backbone; delete it, or give another folder") from None
+    return epochs

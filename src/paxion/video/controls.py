@@ -10,7 +10,7 @@ from hashlib import sha256
 import torch
 from torch import Tensor
 
-from paxion.video.sample import unknown_name
+from paxion.records import unknown_name
 
 CONTROLS = ("none", "reversed", "first", "middle", "last", "shuffled", "blind")
 GREY = 127

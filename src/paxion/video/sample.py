@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from difflib import get_close_matches
+from collections.abc import Callable
 
 import numpy as np
 
-from paxion.records import PaxionError
+from paxion.records import PaxionError, unknown_name
 
 
 def midpoint(total: int, frames: int) -> tuple[int, ...]:
@@ -49,11 +48,3 @@ def sample_indices(name: str, total: int, frames: int) -> tuple[int, ...]:
     if total < 1 or frames < 1:
         raise PaxionError(f"cannot take {frames} frames of {total}: both must be at least 1")
     return SAMPLERS[name](total, frames)
-
-
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> PaxionError:
-    """The error for a name that is not among the known ones; it says which was perhaps meant."""
-    names = list(known)
-    near = get_close_matches(name, names, n=1)
-    meant = f" (did you mean {near[0]!r}?)" if near else ""
-    return PaxionError(f"unknown {kind} {name!r}{meant}: give one of {', '.join(names)}")

@@ -183,7 +183,6 @@ def write_world(
 
 
 def _write_clips(folder: Path, size: int, clips: list[Clip]) -> int:
-    torch.set_num_threads(1)
     for clip in clips:
         write_clip(folder / clip.sample.video, clip.frames(size))
     return len(clips)
@@ -195,5 +194,6 @@ def _spread(
     if workers == 1 or len(batches) == 1:
         yield from map(write, batches)
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         yield from pool.map(write, batches)

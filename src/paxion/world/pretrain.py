@@ -1,8 +1,8 @@
 """Training the small backbone: single frames against captions, and texts against each other.
 
 Frames carry no order, so frame-text training alone maps a caption and its antonym to the same vector (cosine 0.99), and
-no patcher could then tell them apart. The text loss mends that: paraphrases attract, antonyms are hard negatives. The text
-tower has thus *seen* the antonym pairs, as large language models have; the frame tower has not, and stays order-blind.
+no patcher could then tell them apart. The text loss mends that: paraphrases attract, antonyms are hard negatives. The
+text tower has thus *seen* the antonym pairs, as a language model has; the frame tower has not, and stays order-blind.
 """
 
 from __future__ import annotations
@@ -29,19 +29,18 @@ class PretrainPlan:
     seed: int = 0
     scenes: int = 12000
     """Scenes of domain A, of a stream that no split shares; two frames of each are rendered."""
-    steps: int = 1200
+    steps: int = 1600
     batch: int = 128
     rate: float = 1e-3
     text_weight: float = 0.5
     abstract: float = 0.12
     """Share of captions whose objects are blanked, so that templates have a meaning too."""
-    token_block: int = 1
 
 
 def render_frames(plan: PretrainPlan, tick: Callable[[int], object] | None = None) -> tuple[Tensor, list[list[str]]]:
     """Two random frames of every scene, uint8 (scenes, 2, 64, 64, 3), and its texts.
 
-    Texts of a scene: three paraphrases, three antonyms (the paraphrases again where there is none), the same six blanked.
+    Texts of a scene: three paraphrases, three antonyms (paraphrases again where there is none), the same six blanked.
     """
     rng = np.random.default_rng([plan.seed, 77])
     frames = torch.empty(plan.scenes, 2, 64, 64, 3, dtype=torch.uint8)
@@ -61,9 +60,9 @@ def render_frames(plan: PretrainPlan, tick: Callable[[int], object] | None = Non
 def pretrain(
     plan: PretrainPlan, tick: Callable[[dict[str, float]], object] | None = None, device: str = "cpu"
 ) -> tuple[WorldBackbone, dict[str, object]]:
-    """Train a backbone; returns it in eval mode with its card (plan and final losses). tick gets the losses of a step."""
+    """Train a backbone; returns it in eval mode with its card: plan and final losses. tick gets each step's losses."""
     torch.manual_seed(plan.seed)
-    model = WorldBackbone(WorldConfig(tuple(vocabulary()), token_block=plan.token_block)).to(device).train()
+    model = WorldBackbone(WorldConfig(tuple(vocabulary()))).to(device).train()
     frames, texts = render_frames(plan)
     words = model.words_of([text for scene in texts for text in scene]).view(plan.scenes, 12, -1)
     opposed = words[:, 0].ne(words[:, 3]).any(-1)  # scenes whose action has an opposite
@@ -128,9 +127,9 @@ def _augment(frames: Tensor, generator: torch.Generator) -> Tensor:
     def draw(low: float, high: float) -> Tensor:
         return (torch.rand(len(pixels), 1, 1, 1, generator=generator) * (high - low) + low).to(pixels.device)
 
-    pixels = pixels * draw(0.75, 1.2)
+    pixels = pixels * draw(0.7, 1.25)
     grey = pixels.mean(1, keepdim=True)
-    pixels = grey + (pixels - grey) * draw(0.6, 1.15)
+    pixels = grey + (pixels - grey) * draw(0.4, 1.15)
     noise = torch.randn(pixels.shape, generator=generator).to(pixels.device)
-    pixels = (pixels + noise * draw(0.0, 0.06)).clamp(0, 1)
+    pixels = (pixels + noise * draw(0.0, 0.09)).clamp(0, 1)
     return (pixels - 0.5) / 0.25

@@ -1,0 +1,217 @@
+"""The command line: one dataclass per subcommand, heavy imports inside the functions that need them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from paxion.records import TASKS, PaxionError
+
+ManifestPath = Annotated[Path, tyro.conf.Positional]
+
+
+@dataclass(frozen=True)
+class Quickstart:
+    """Run the whole experiment on the embedded world and write report.html, results.json and samples.jsonl.
+
+    Renders clips of moving shapes, probes the small backbone that ships with the package, trains Knowledge Patchers and
+    Fusers on it, and probes them all. About five minutes on two cores. An interrupted run goes on where it stopped.
+    """
+
+    out: Path = Path("runs/quickstart")
+    """Folder of the run."""
+    seed: int = 0
+    """Decides the scenes and the training."""
+    patcher_seed: int | None = None
+    """Seed of the training alone. Default: the seed."""
+    backbone: str = "world"
+    """`world`, or `world:PATH` for weights made by paxion world pretrain."""
+    train: int = 4000
+    """Training scenes."""
+    test: int = 600
+    """Test scenes in each domain."""
+    epochs: float = 1.0
+    """Multiplies every recipe's epochs: 0.25 is a quick look."""
+
+
+@dataclass(frozen=True)
+class Make:
+    """Render captioned clips of moving shapes to MP4 files, with a manifest."""
+
+    out: Path = Path("world")
+    """Folder to write to."""
+    seed: int = 0
+    """Decides every pixel before encoding."""
+    train: int = 4000
+    """Scenes of domain A to train on, a clip each."""
+    val: int = 300
+    """Scenes of domain A for choices of recipe, both directions of each."""
+    test: int = 600
+    """Test scenes in each of domains A and B, both directions of each."""
+    size: int = 64
+    """Side of the picture in pixels, even."""
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Train the small order-blind backbone that ships with the package; about five minutes on two cores."""
+
+    out: Path = Path("world-backbone.safetensors")
+    """File to write."""
+    seed: int = 0
+    scenes: int = 12000
+    steps: int = 1600
+
+
+@dataclass(frozen=True)
+class World:
+    """Make a world of captioned clips (`paxion world make`, or just `paxion world`), or train its backbone."""
+
+    what: Annotated[Make, tyro.conf.subcommand("make")] | Annotated[Pretrain, tyro.conf.subcommand("pretrain")] = field(
+        default_factory=Make
+    )
+
+
+@dataclass(frozen=True)
+class Validate:
+    """Check a manifest line by line: what is wrong, in which field, and what was expected."""
+
+    manifest: ManifestPath
+    """JSONL file, one captioned clip a line."""
+    check_files: bool = False
+    """Also check that every video file exists."""
+
+
+@dataclass(frozen=True)
+class FeaturesCommand:
+    """Compute a frozen backbone's features of every clip of a manifest, once."""
+
+    manifest: ManifestPath
+    backbone: str = "world"
+    store: Path = Path("features")
+    """Folder of the feature store."""
+    workers: int | None = None
+    """Decoding processes. Default: one for every two cores."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Train a Knowledge Patcher on the train split of a manifest."""
+
+    manifest: ManifestPath
+    out: Path = Path("runs/patcher")
+    """Folder of the adapter, its log and its checkpoint."""
+    recipe: str = "patcher"
+    """patcher (our default), patcher-dvdm (the paper's objectives) or patcher-vtc (no action objectives)."""
+    backbone: str = "world"
+    store: Path = Path("features")
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Fuse:
+    """Train a Knowledge Fuser on top of a trained patcher."""
+
+    manifest: ManifestPath
+    patcher: Path
+    """Folder made by paxion patch."""
+    out: Path = Path("runs/fuser")
+    recipe: str = "fuser"
+    """fuser (cross-attention) or side-tuning (a learned weighted sum)."""
+    backbone: str = "world"
+    store: Path = Path("features")
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Probe models on a manifest: antonym, reversal, object, retrieval, with controls."""
+
+    manifest: ManifestPath
+    models: tuple[str, ...] = ("backbone",)
+    """`backbone`, or folders made by paxion patch and fuse. Several at once are compared in one table."""
+    out: Path = Path("runs/probe")
+    split: str = "test"
+    """train, val or test."""
+    tasks: tuple[str, ...] = TASKS
+    controls: tuple[str, ...] = ("none",)
+    """none, first, middle, last, shuffled, blind; or `all`."""
+    backbone: str = "world"
+    store: Path = Path("features")
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write the page of a run again from its results.json."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of the run."""
+
+
+Command = (
+    Annotated[Quickstart, tyro.conf.subcommand("quickstart")]
+    | Annotated[World, tyro.conf.subcommand("world")]
+    | Annotated[Validate, tyro.conf.subcommand("validate")]
+    | Annotated[FeaturesCommand, tyro.conf.subcommand("features")]
+    | Annotated[Patch, tyro.conf.subcommand("patch")]
+    | Annotated[Fuse, tyro.conf.subcommand("fuse")]
+    | Annotated[Probe, tyro.conf.subcommand("probe")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
+)
+
+
+FUNCTIONS: dict[type, str] = {
+    Quickstart: "run_quickstart",
+    Make: "make_world",
+    Pretrain: "pretrain_world",
+    Validate: "validate",
+    FeaturesCommand: "features",
+    Patch: "patch",
+    Fuse: "fuse",
+    Probe: "probe",
+    Report: "report",
+}
+"""The function of commands.py behind each subcommand; its arguments are the fields."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; exits 0 when all is well, 1 on an error of the run, 2 on bad usage."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["world"] and given[1:2] not in (["make"], ["pretrain"], ["-h"], ["--help"]):
+        given.insert(1, "make")
+    if given in (["--version"], ["-V"]):
+        from paxion import __version__
+
+        print(__version__)
+        return 0
+    command: Any = tyro.cli(
+        Command,
+        prog="paxion",
+        description="Find out whether a video-language model understands actions, and patch it if it does not.",
+        args=given or ["--help"],
+        config=(tyro.conf.OmitSubcommandPrefixes,),
+    )
+    if isinstance(command, World):
+        command = command.what
+    from rich.console import Console
+
+    from paxion import commands
+
+    try:
+        settings = {part.name: getattr(command, part.name) for part in fields(command)}
+        return int(getattr(commands, FUNCTIONS[type(command)])(Console(), **settings))
+    except PaxionError as error:
+        print(f"paxion: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("paxion: interrupted; the same command goes on where it stopped", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,272 @@
+"""What each subcommand does: call the library, show the result, write the files. Each returns the exit status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from paxion.backbones.base import Backbone, BackboneEncoder, Encoder
+from paxion.backbones.load import load_backbone
+from paxion.backbones.world import save_world
+from paxion.evaluation.evaluate import Evaluation, evaluate
+from paxion.features.extract import Extracted, extract
+from paxion.manifest import find_problems, manifest_hash, read_manifest, video_path
+from paxion.patching.checkpoint import load_adapter, save_adapter
+from paxion.patching.model import PatchedModel
+from paxion.patching.recipes import RECIPES
+from paxion.patching.train import train, training_data
+from paxion.quickstart import QuickstartPlan, antonym_cosine, quickstart
+from paxion.records import SPLITS, PaxionError, Sample, unknown_name
+from paxion.report import choose_examples, print_table, verdict, write_page
+from paxion.results import Results, provenance, read_results, read_rows, write_results
+from paxion.video.controls import CONTROLS
+from paxion.video.decode import read_clip
+from paxion.world.generate import WorldPlan, draw_world, write_world
+from paxion.world.pretrain import PretrainPlan, pretrain
+
+SHOWN_FRAMES = 9
+"""Frames in a contact sheet."""
+
+
+def device() -> str:
+    """The accelerator if there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def progress(console: Console, label: str, total: int) -> Iterator[Callable[[int], object]]:
+    """A progress bar; the function that it gives adds to it."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+def run_quickstart(
+    console: Console,
+    out: Path,
+    seed: int,
+    patcher_seed: int | None,
+    backbone: str,
+    train: int,
+    test: int,
+    epochs: float,
+) -> int:
+    """Run the experiment and write the page."""
+    plan = QuickstartPlan(out, seed, patcher_seed, backbone, train, test, epochs)
+    with console.status("starting") as status:
+
+        def tell(line: str) -> None:
+            status.update(line)
+            if line.endswith(" s"):
+                console.print(line)
+
+        results, evaluation, tests = quickstart(plan, tell)
+    show(console, results)
+    page(out, results, evaluation, tests, out / "world" / "manifest.jsonl", seed)
+    console.print(f"the page: {out / 'report.html'}")
+    return 0
+
+
+def make_world(console: Console, out: Path, seed: int, train: int, val: int, test: int, size: int) -> int:
+    """Render a world."""
+    if size < 16 or size % 2:
+        raise PaxionError(
+            f"got size {size}, expected an even number of pixels, at least 16; 64 fits the shipped backbone"
+        )
+    plan = WorldPlan(train, val, test, seed, size)
+    with progress(console, "clips", len(draw_world(plan))) as tick:
+        manifest = write_world(out, plan, tick=tick)
+    console.print(f"the manifest: {manifest}")
+    return 0
+
+
+def pretrain_world(console: Console, out: Path, seed: int, scenes: int, steps: int) -> int:
+    """Train the small backbone and write its weights with their card."""
+    plan = PretrainPlan(seed=seed, scenes=scenes, steps=steps)
+    with progress(console, "steps", steps) as tick:
+        model, card = pretrain(plan, lambda _: tick(1), device())
+    card["antonym_cosine"] = antonym_cosine(model, [clip.sample for clip in draw_world(WorldPlan(0, 210, 0, seed))])
+    card["command"] = f"paxion world pretrain --seed {seed} --scenes {scenes} --steps {steps}"
+    save_world(model, out, card)
+    console.print_json(json.dumps(card))
+    console.print(f"the weights: {out}")
+    return 0
+
+
+def validate(console: Console, manifest: Path, check_files: bool) -> int:
+    """Print every problem of a manifest."""
+    problems = 0
+    for problem in find_problems(manifest, check_files=check_files):
+        problems += 1
+        console.print(f"{manifest}:{problem.line}: {problem.field}: {problem.message}", highlight=False, markup=False)
+    if problems:
+        raise PaxionError(f"{manifest} has {problems} problem{'s' if problems > 1 else ''}; mend the lines above")
+    console.print(f"{manifest}: {len(read_manifest(manifest))} clips, no problem found", highlight=False)
+    return 0
+
+
+def features(console: Console, manifest: Path, backbone: str, store: Path, workers: int | None) -> int:
+    """Fill a feature store."""
+    extracted = _features(console, load_backbone(backbone, device()), manifest, read_manifest(manifest), store, workers)
+    console.print(f"the store: {extracted.store.folder}")
+    return 0
+
+
+def _features(
+    console: Console,
+    backbone: Backbone,
+    manifest: Path,
+    samples: Sequence[Sample],
+    store: Path,
+    workers: int | None = None,
+    controls: Sequence[str] = ("reversed",),
+) -> Extracted:
+    with progress(console, "features", len(samples)) as tick:
+        extracted = extract(
+            backbone, manifest, samples, store, controls=controls, device=device(), workers=workers, tick=tick
+        )
+    if extracted.missed:
+        console.print(f"{len(extracted.missed)} of {len(samples)} clips cannot be read, and are left out:")
+        for name, reason in list(extracted.missed.items())[:5]:
+            console.print(f"  {name}: {reason}", highlight=False, markup=False)
+    return extracted
+
+
+def patch(console: Console, manifest: Path, out: Path, recipe: str, backbone: str, store: Path, seed: int) -> int:
+    """Train a patcher."""
+    return _train(console, manifest, out, recipe, backbone, store, seed, None)
+
+
+def fuse(
+    console: Console, manifest: Path, patcher: Path, out: Path, recipe: str, backbone: str, store: Path, seed: int
+) -> int:
+    """Train a fuser on a patcher."""
+    return _train(console, manifest, out, recipe, backbone, store, seed, patcher)
+
+
+def _train(
+    console: Console, manifest: Path, out: Path, name: str, backbone: str, store: Path, seed: int, patcher: Path | None
+) -> int:
+    known = [key for key, recipe in RECIPES.items() if (recipe.fuser is None) == (patcher is None)]
+    if name not in known:
+        raise unknown_name("recipe", name, known)
+    recipe, model = RECIPES[name], load_backbone(backbone, device())
+    start: PatchedModel | None = None if patcher is None else load_adapter(patcher, model, device()).model
+    samples = [sample for sample in read_manifest(manifest) if sample.split == "train"]
+    extracted = _features(console, model, manifest, samples, store)
+    data = training_data(model, extracted.store, extracted.keys, samples)
+    with progress(console, "epochs", recipe.epochs) as tick:
+        trained = train(recipe, model, data, out, seed=seed, start=start, device=device(), tick=lambda _: tick(1))
+    origin = {"manifest": manifest_hash(manifest), "seed": seed, "clips": len(data), "missed": len(extracted.missed)}
+    save_adapter(out, name, trained, model, recipe, provenance(**origin))
+    console.print(f"the adapter: {out}")
+    return 0
+
+
+def probe(
+    console: Console,
+    manifest: Path,
+    models: tuple[str, ...],
+    out: Path,
+    split: str,
+    tasks: tuple[str, ...],
+    controls: tuple[str, ...],
+    backbone: str,
+    store: Path,
+    seed: int,
+) -> int:
+    """Probe models on one split of a manifest and write results, rows and the page."""
+    if split not in SPLITS:
+        raise unknown_name("split", split, SPLITS)
+    offered = [control for control in CONTROLS if control != "reversed"]
+    controls = tuple(offered) if "all" in controls else controls
+    for control in controls:
+        if control not in offered:
+            raise unknown_name("control", control, offered)
+    frozen = load_backbone(backbone, device())
+    encoders: list[Encoder] = []
+    for model in models:
+        if model != "backbone" and not Path(model).is_dir():
+            raise unknown_name(
+                "model", model, ["backbone", *(str(path.parent) for path in Path().glob("**/adapter.json"))]
+            )
+        encoders.append(
+            BackboneEncoder("backbone", frozen) if model == "backbone" else load_adapter(Path(model), frozen, device())
+        )
+    samples = [sample for sample in read_manifest(manifest) if sample.split == split]
+    if not samples:
+        raise PaxionError(f"{manifest} has no {split} rows; give another --split or manifest")
+    extracted = _features(console, frozen, manifest, samples, store, controls=("reversed", *controls))
+    by_data: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_data.setdefault(sample.source or manifest.stem, []).append(sample)
+    evaluation = Evaluation()
+    for data, rows in by_data.items():
+        for encoder in encoders:
+            evaluation.add(
+                evaluate(
+                    encoder, extracted.store, extracted.keys, rows,
+                    data=data, tasks=tasks, controls=controls, seed=seed, device=device(),
+                )
+            )  # fmt: skip
+    described = {
+        "seed": seed,
+        "manifest": {"path": str(manifest), "hash": manifest_hash(manifest), "split": split},
+        "sampler": extracted.store.spec.sampler,
+        "backbone": {"name": frozen.name, "revision": frozen.revision},
+        "models": list(models),
+        "missed": evaluation.missed,
+    }
+    results = Results(provenance(**described), evaluation.scores)
+    write_results(out, results, evaluation.rows)
+    show(console, results)
+    page(out, results, evaluation, by_data, manifest, seed)
+    console.print(f"the page: {out / 'report.html'}")
+    return 0
+
+
+def report(console: Console, run: Path) -> int:
+    """Write the page of a run again. Clips are shown if the manifest is still where the run found it."""
+    results = read_results(run)
+    origin: dict[str, Any] = results.provenance.get("manifest") or {}
+    manifest = Path(origin.get("path", ""))
+    tests: dict[str, list[Sample]] = {}
+    if manifest.is_file():
+        for sample in read_manifest(manifest):
+            if sample.split == origin.get("split", "test"):
+                tests.setdefault(sample.source or manifest.stem, []).append(sample)
+    else:
+        console.print(f"no clips are shown: the manifest {manifest} is gone", highlight=False)
+    page(run, results, Evaluation(rows=read_rows(run)), tests, manifest, int(results.provenance.get("seed", 0)))
+    console.print(f"the page: {run / 'report.html'}")
+    return 0
+
+
+def show(console: Console, results: Results) -> None:
+    """Print the table and the verdict."""
+    print_table(console, results.scores)
+    console.print(verdict(results.scores), highlight=False)
+    for miss in results.provenance["missed"]:
+        entry = miss if isinstance(miss, dict) else asdict(miss)
+        console.print("not scored: {count} of {data} ({task}): {reason}".format(**entry), highlight=False, markup=False)
+
+
+def page(
+    out: Path, results: Results, evaluation: Evaluation, tests: dict[str, list[Sample]], manifest: Path, seed: int
+) -> None:
+    """Write report.html with clips that show what the models get right and wrong."""
+
+    def frames(_: str, sample: Sample) -> Any:
+        return read_clip(video_path(manifest, sample), "midpoint", SHOWN_FRAMES, sample.start, sample.end).frames
+
+    examples = choose_examples(evaluation.rows, tests, frames, seed=seed) if tests else []
+    write_page(out / "report.html", scores=results.scores, provenance=results.provenance, examples=examples)

@@ -1,0 +1,246 @@
+"""The whole experiment on the embedded world: make clips, patch and fuse the backbone, probe every model."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from paxion.backbones.base import Backbone, BackboneEncoder, Encoder, text_vectors
+from paxion.backbones.load import load_backbone
+from paxion.backbones.world import WorldBackbone
+from paxion.evaluation.evaluate import Evaluation, evaluate
+from paxion.evaluation.text_only import text_only_scores
+from paxion.features.extract import Extracted, extract
+from paxion.manifest import manifest_hash, read_manifest
+from paxion.patching.checkpoint import load_adapter, save_adapter
+from paxion.patching.model import EnsembleEncoder, PatchedEncoder
+from paxion.patching.recipes import RECIPES, Recipe
+from paxion.patching.train import train, training_data
+from paxion.records import PaxionError, Sample, Score
+from paxion.results import Results, provenance, write_results
+from paxion.video.controls import CONTROLS
+from paxion.world.generate import WorldPlan, write_world
+
+ENSEMBLE_WEIGHT = 0.5
+CONTROLLED = ("backbone", "patcher", "fuser")
+"""Models that are probed under every control; the others on the clips as they are."""
+Tell = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class QuickstartPlan:
+    """What a quickstart run does."""
+
+    out: Path = Path("runs/demo")
+    seed: int = 0
+    """Decides the scenes, and the random numbers of training unless patcher_seed is given."""
+    patcher_seed: int | None = None
+    backbone: str = "world"
+    train: int = 4000
+    """Training scenes."""
+    test: int = 600
+    """Test scenes in each domain, about 1.86 clips each."""
+    epochs: float = 1.0
+    """Multiplies the epochs of every recipe; less is faster and worse."""
+
+    @property
+    def world(self) -> WorldPlan:
+        """The world of this run."""
+        return WorldPlan(train=self.train, test=self.test, seed=self.seed)
+
+    @property
+    def training_seed(self) -> int:
+        """The seed of patcher and fuser."""
+        return self.seed if self.patcher_seed is None else self.patcher_seed
+
+    def recipe(self, name: str) -> Recipe:
+        """A recipe with its epochs scaled."""
+        return replace(RECIPES[name], epochs=max(1, round(RECIPES[name].epochs * self.epochs)))
+
+
+@dataclass
+class Clock:
+    """Seconds spent in each stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str, tell: Tell) -> Iterator[None]:
+        """Time a stage and tell when it starts and ends."""
+        tell(name)
+        began = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - began, 1)
+        tell(f"{name}: {self.seconds[name]:.0f} s")
+
+
+def quickstart(
+    plan: QuickstartPlan, tell: Tell = lambda _: None
+) -> tuple[Results, Evaluation, dict[str, list[Sample]]]:
+    """Run the experiment; a run that was interrupted goes on where it stopped.
+
+    Writes results.json, samples.jsonl and the trained adapters to `plan.out`; the page is written by the caller from
+    what is returned: the results, the evaluation with its rows, and the test samples by data name. `tell` gets lines.
+    """
+    clock = Clock()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    backbone = load_backbone(plan.backbone, device)
+    with clock.stage("rendering and encoding the clips", tell):
+        manifest = make_world(plan.out / "world", plan.world)
+    samples = read_manifest(manifest)
+    with clock.stage("encoding the clips with the frozen backbone", tell):
+        extracted = extract(backbone, manifest, samples, plan.out / "features", device=device)
+    for names in (("patcher", "patcher-dvdm", "patcher-vtc"), ("fuser", "side-tuning")):
+        with clock.stage(f"training {', '.join(names)}", tell):
+            train_all(plan, manifest, names, device)
+    tests = {name: [s for s in samples if s.source == name and s.split == "test"] for name in ("world-A", "world-B")}
+    with clock.stage("probing all models", tell):
+        evaluation = probe_all(plan, backbone, extracted, samples, tests, device)
+    described = {
+        "seed": plan.seed,
+        "patcher_seed": plan.training_seed,
+        "manifest": {"path": str(manifest), "hash": manifest_hash(manifest)},
+        "sampler": extracted.store.spec.sampler,
+        "backbone": describe(backbone, samples),
+        "recipes": {name: asdict(plan.recipe(name)) for name in RECIPES},
+        "ensemble": {"weight": ENSEMBLE_WEIGHT},
+        "seconds": clock.seconds,
+        "missed": evaluation.missed,
+    }
+    results = Results(provenance(**described), evaluation.scores)
+    write_results(plan.out, results, evaluation.rows)
+    return results, evaluation, tests
+
+
+def make_world(folder: Path, plan: WorldPlan) -> Path:
+    """The manifest of the world of a plan in `folder`, which is made unless it is there already."""
+    made, manifest = folder / "world.json", folder / "manifest.jsonl"
+    wanted = json.dumps(asdict(plan))
+    if manifest.exists() and made.exists() and made.read_text(encoding="utf-8") == wanted:
+        return manifest
+    made.unlink(missing_ok=True)
+    write_world(folder, plan)
+    made.write_text(wanted, encoding="utf-8")
+    return manifest
+
+
+def train_all(plan: QuickstartPlan, manifest: Path, names: Sequence[str], device: str) -> None:
+    """Train the recipes of these names, two side by side on CPUs with more than one core."""
+    folders = [(name, plan.out / "models" / name) for name in names]
+    waiting = [name for name, folder in folders if not _trained(plan, name, folder)]
+    if device == "cpu" and len(waiting) > 1 and (os.cpu_count() or 1) > 1:
+        threads = max(1, (os.cpu_count() or 1) // 2)
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(2, mp_context=context) as pool:
+            jobs = [pool.submit(train_one, plan, manifest, name, device, threads) for name in waiting]
+            for job in jobs:
+                job.result()
+        return
+    for name in waiting:
+        train_one(plan, manifest, name, device, None)
+
+
+def _trained(plan: QuickstartPlan, name: str, folder: Path) -> bool:
+    try:
+        card = json.loads((folder / "adapter.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(card["recipe"] == asdict(plan.recipe(name)) and card["provenance"]["run"] == _run(plan))
+
+
+def _run(plan: QuickstartPlan) -> dict[str, Any]:
+    """What an adapter depends on besides its recipe."""
+    return {"world": asdict(plan.world), "backbone": plan.backbone, "seed": plan.training_seed}
+
+
+def train_one(plan: QuickstartPlan, manifest: Path, name: str, device: str, threads: int | None) -> None:
+    """Train one recipe and save its adapter to the run's models folder."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    backbone = load_backbone(plan.backbone, device)
+    samples = [sample for sample in read_manifest(manifest) if sample.split == "train"]
+    extracted = extract(backbone, manifest, samples, plan.out / "features", device=device)
+    recipe, folder = plan.recipe(name), plan.out / "models" / name
+    start = None if recipe.fuser is None else load_adapter(plan.out / "models" / "patcher", backbone, device).model
+    data = training_data(backbone, extracted.store, extracted.keys, samples)
+    (folder / "checkpoint.pt").unlink(missing_ok=True)
+    model = train(recipe, backbone, data, folder, seed=plan.training_seed, start=start, device=device)
+    save_adapter(folder, name, model, backbone, recipe, {"run": _run(plan), "clips": len(data)})
+
+
+def encoders(plan: QuickstartPlan, backbone: Backbone, device: str) -> list[Encoder]:
+    """Every model of the run, in the order of the table."""
+    patched: dict[str, PatchedEncoder] = {
+        name: load_adapter(plan.out / "models" / name, backbone, device) for name in RECIPES
+    }
+    ensemble = EnsembleEncoder("ensemble", patched["patcher"], ENSEMBLE_WEIGHT)
+    return [BackboneEncoder("backbone", backbone), *patched.values(), ensemble]
+
+
+def probe_all(
+    plan: QuickstartPlan,
+    backbone: Backbone,
+    extracted: Extracted,
+    samples: Sequence[Sample],
+    tests: dict[str, list[Sample]],
+    device: str,
+) -> Evaluation:
+    """All models on both domains, and the scorers that read texts only."""
+    total = Evaluation()
+    every = tuple(control for control in CONTROLS if control != "reversed")
+    train_samples = [sample for sample in samples if sample.split == "train"]
+    for data, test in tests.items():
+        for encoder in encoders(plan, backbone, device):
+            controls = every if encoder.name in CONTROLLED else ("none",)
+            total.add(
+                evaluate(
+                    encoder, extracted.store, extracted.keys, test,
+                    data=data, controls=controls, seed=plan.training_seed, device=device,
+                )
+            )  # fmt: skip
+        texts = [text for s in (*train_samples, *test) for text in (s.caption, s.antonym, s.replaced) if text]
+        vectors = text_vectors(backbone, texts)
+        for foil in ("antonym", "replaced"):
+            found = text_only_scores(train_samples, test, foil, vectors, data=data)
+            total.scores += [replace(score, seed=plan.training_seed) for score in found]
+        total.scores.append(action_chance(data, test, plan.training_seed))
+    return total
+
+
+def action_chance(data: str, samples: Sequence[Sample], seed: int) -> Score:
+    """R@1 of guessing a template: paraphrases of the right action are right too."""
+    said: dict[str | None, set[str]] = {}
+    for sample in samples:
+        if sample.template:
+            said.setdefault(sample.action, set()).add(sample.template)
+    gallery = len(set().union(*said.values()))
+    level = sum(len(said[sample.action]) / gallery for sample in samples) / len(samples)
+    return Score("chance", data, "video_to_action", "none", "R@1", level, level, level, len(samples), 0, seed)
+
+
+def describe(backbone: Backbone, samples: Sequence[Sample]) -> dict[str, Any]:
+    """What a reader should know of the backbone; the antonym cosine is taken on val."""
+    facts: dict[str, Any] = {"name": backbone.name, "revision": backbone.revision}
+    facts["antonym_cosine"] = antonym_cosine(backbone, [sample for sample in samples if sample.split == "val"])
+    if isinstance(backbone, WorldBackbone):
+        facts["parameters"] = sum(parameter.numel() for parameter in backbone.parameters())
+    return facts
+
+
+def antonym_cosine(backbone: Backbone, samples: Sequence[Sample]) -> float:
+    """Mean cosine between the text vectors of caption and antonym. Near 1, no patcher could tell the two apart."""
+    pairs = [(sample.caption, sample.antonym) for sample in samples if sample.antonym]
+    if not pairs:
+        raise PaxionError("got no sample with an antonym, expected some to measure the antonym cosine on")
+    vectors = text_vectors(backbone, [text for pair in pairs for text in pair])
+    return round(sum(float(vectors[a] @ vectors[b]) for a, b in pairs) / len(pairs), 3)
