@@ -15,6 +15,8 @@ from paxion.world.captions import vocabulary
 from paxion.world.generate import WorldPlan, write_world
 
 TINY = WorldPlan(train=21, val=21, test=21)
+# Tensors are tiny here: threads that share a busy core cost ten times what they gain.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

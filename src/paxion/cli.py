@@ -205,6 +205,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         settings = {part.name: getattr(command, part.name) for part in fields(command)}
+        for name in ("seed", "patcher_seed"):
+            seed = settings.get(name)
+            if seed is not None and not 0 <= seed < 2**32:
+                raise PaxionError(f"got {name.replace('_', ' ')} {seed}, expected 0 or more, below 2**32")
         return int(getattr(commands, FUNCTIONS[type(command)])(Console(), **settings))
     except PaxionError as error:
         print(f"paxion: {error}", file=sys.stderr)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from paxion.backbones.load import load_backbone
 from paxion.backbones.world import save_world
 from paxion.evaluation.evaluate import Evaluation, evaluate
 from paxion.features.extract import Extracted, extract
+from paxion.files import make_folder
 from paxion.manifest import find_problems, manifest_hash, read_manifest, video_path
 from paxion.patching.checkpoint import load_adapter, save_adapter
 from paxion.patching.model import PatchedModel
 from paxion.patching.recipes import RECIPES
 from paxion.patching.train import train, training_data
 from paxion.quickstart import QuickstartPlan, antonym_cosine, quickstart
-from paxion.records import SPLITS, PaxionError, Sample, unknown_name
+from paxion.records import SPLITS, TASKS, PaxionError, Sample, unknown_name
 from paxion.report import choose_examples, print_table, verdict, write_page
 from paxion.results import Results, provenance, read_results, read_rows, write_results
 from paxion.video.controls import CONTROLS
@@ -39,6 +41,11 @@ SHOWN_FRAMES = 9
 def device() -> str:
     """The accelerator if there is one."""
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def say(console: Console, line: str) -> None:
+    """Print one line as it is: paths may hold what rich takes for markup, and stay whole to be copied."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -61,18 +68,20 @@ def run_quickstart(
     epochs: float,
 ) -> int:
     """Run the experiment and write the page."""
+    if not 0 < epochs < math.inf:
+        raise PaxionError(f"got epochs {epochs}, expected a factor above 0; 1 is the whole recipe")
     plan = QuickstartPlan(out, seed, patcher_seed, backbone, train, test, epochs)
     with console.status("starting") as status:
 
         def tell(line: str) -> None:
             status.update(line)
             if line.endswith(" s"):
-                console.print(line)
+                say(console, line)
 
         results, evaluation, tests = quickstart(plan, tell)
     show(console, results)
     page(out, results, evaluation, tests, out / "world" / "manifest.jsonl", seed)
-    console.print(f"the page: {out / 'report.html'}")
+    say(console, f"the page: {out / 'report.html'}")
     return 0
 
 
@@ -85,7 +94,7 @@ def make_world(console: Console, out: Path, seed: int, train: int, val: int, tes
     plan = WorldPlan(train, val, test, seed, size)
     with progress(console, "clips", len(draw_world(plan))) as tick:
         manifest = write_world(out, plan, tick=tick)
-    console.print(f"the manifest: {manifest}")
+    say(console, f"the manifest: {manifest}")
     return 0
 
 
@@ -98,7 +107,7 @@ def pretrain_world(console: Console, out: Path, seed: int, scenes: int, steps: i
     card["command"] = f"paxion world pretrain --seed {seed} --scenes {scenes} --steps {steps}"
     save_world(model, out, card)
     console.print_json(json.dumps(card))
-    console.print(f"the weights: {out}")
+    say(console, f"the weights: {out}")
     return 0
 
 
@@ -107,17 +116,17 @@ def validate(console: Console, manifest: Path, check_files: bool) -> int:
     problems = 0
     for problem in find_problems(manifest, check_files=check_files):
         problems += 1
-        console.print(f"{manifest}:{problem.line}: {problem.field}: {problem.message}", highlight=False, markup=False)
+        say(console, f"{manifest}:{problem.line}: {problem.field}: {problem.message}")
     if problems:
         raise PaxionError(f"{manifest} has {problems} problem{'s' if problems > 1 else ''}; mend the lines above")
-    console.print(f"{manifest}: {len(read_manifest(manifest))} clips, no problem found", highlight=False)
+    say(console, f"{manifest}: {len(read_manifest(manifest))} clips, no problem found")
     return 0
 
 
 def features(console: Console, manifest: Path, backbone: str, store: Path, workers: int | None) -> int:
     """Fill a feature store."""
     extracted = _features(console, load_backbone(backbone, device()), manifest, read_manifest(manifest), store, workers)
-    console.print(f"the store: {extracted.store.folder}")
+    say(console, f"the store: {extracted.store.folder}")
     return 0
 
 
@@ -135,9 +144,9 @@ def _features(
             backbone, manifest, samples, store, controls=controls, device=device(), workers=workers, tick=tick
         )
     if extracted.missed:
-        console.print(f"{len(extracted.missed)} of {len(samples)} clips cannot be read, and are left out:")
+        say(console, f"{len(extracted.missed)} of {len(samples)} clips cannot be read, and are left out:")
         for name, reason in list(extracted.missed.items())[:5]:
-            console.print(f"  {name}: {reason}", highlight=False, markup=False)
+            say(console, f"  {name}: {reason}")
     return extracted
 
 
@@ -159,6 +168,7 @@ def _train(
     known = [key for key, recipe in RECIPES.items() if (recipe.fuser is None) == (patcher is None)]
     if name not in known:
         raise unknown_name("recipe", name, known)
+    make_folder(out)
     recipe, model = RECIPES[name], load_backbone(backbone, device())
     start: PatchedModel | None = None if patcher is None else load_adapter(patcher, model, device()).model
     samples = [sample for sample in read_manifest(manifest) if sample.split == "train"]
@@ -168,7 +178,7 @@ def _train(
         trained = train(recipe, model, data, out, seed=seed, start=start, device=device(), tick=lambda _: tick(1))
     origin = {"manifest": manifest_hash(manifest), "seed": seed, "clips": len(data), "missed": len(extracted.missed)}
     save_adapter(out, name, trained, model, recipe, provenance(**origin))
-    console.print(f"the adapter: {out}")
+    say(console, f"the adapter: {out}")
     return 0
 
 
@@ -188,10 +198,15 @@ def probe(
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
     offered = [control for control in CONTROLS if control != "reversed"]
-    controls = tuple(offered) if "all" in controls else controls
-    for control in controls:
-        if control not in offered:
-            raise unknown_name("control", control, offered)
+    controls = tuple(offered) if "all" in controls else tuple(dict.fromkeys(controls))
+    tasks, models = tuple(dict.fromkeys(tasks)), tuple(dict.fromkeys(models))
+    for kind, names, known in (("task", tasks, TASKS), ("control", controls, offered)):
+        if not names:
+            raise PaxionError(f"got no {kind}, expected some of {', '.join(known)}")
+        for name in names:
+            if name not in known:
+                raise unknown_name(kind, name, known)
+    make_folder(out)
     frozen = load_backbone(backbone, device())
     encoders: list[Encoder] = []
     for model in models:
@@ -199,9 +214,15 @@ def probe(
             raise unknown_name(
                 "model", model, ["backbone", *(str(path.parent) for path in Path().glob("**/adapter.json"))]
             )
-        encoders.append(
-            BackboneEncoder("backbone", frozen) if model == "backbone" else load_adapter(Path(model), frozen, device())
-        )
+        if model == "backbone":
+            encoders.append(BackboneEncoder("backbone", frozen))
+            continue
+        adapter = load_adapter(Path(model), frozen, device())
+        # Two adapters of one recipe are two models: their scores must not share a name.
+        taken = any(encoder.name == adapter.name for encoder in encoders)
+        encoders.append(replace(adapter, name=model) if taken else adapter)
+    if not encoders:
+        raise PaxionError("got no models, expected `backbone` or folders made by paxion patch and fuse")
     samples = [sample for sample in read_manifest(manifest) if sample.split == split]
     if not samples:
         raise PaxionError(f"{manifest} has no {split} rows; give another --split or manifest")
@@ -230,7 +251,7 @@ def probe(
     write_results(out, results, evaluation.rows)
     show(console, results)
     page(out, results, evaluation, by_data, manifest, seed)
-    console.print(f"the page: {out / 'report.html'}")
+    say(console, f"the page: {out / 'report.html'}")
     return 0
 
 
@@ -242,12 +263,12 @@ def report(console: Console, run: Path) -> int:
     tests: dict[str, list[Sample]] = {}
     if manifest.is_file():
         for sample in read_manifest(manifest):
-            if sample.split == origin.get("split", "test"):
+            if sample.split == origin.get("split", "test") and video_path(manifest, sample).is_file():
                 tests.setdefault(sample.source or manifest.stem, []).append(sample)
     else:
-        console.print(f"no clips are shown: the manifest {manifest} is gone", highlight=False)
+        say(console, f"no clips are shown: the manifest {manifest} is gone")
     page(run, results, Evaluation(rows=read_rows(run)), tests, manifest, int(results.provenance.get("seed", 0)))
-    console.print(f"the page: {run / 'report.html'}")
+    say(console, f"the page: {run / 'report.html'}")
     return 0
 
 
@@ -257,7 +278,7 @@ def show(console: Console, results: Results) -> None:
     console.print(verdict(results.scores), highlight=False)
     for miss in results.provenance["missed"]:
         entry = miss if isinstance(miss, dict) else asdict(miss)
-        console.print("not scored: {count} of {data} ({task}): {reason}".format(**entry), highlight=False, markup=False)
+        say(console, "not scored: {count} of {data} ({task}): {reason}".format(**entry))
 
 
 def page(

@@ -21,6 +21,7 @@ from paxion.backbones.world import WorldBackbone
 from paxion.evaluation.evaluate import Evaluation, evaluate
 from paxion.evaluation.text_only import text_only_scores
 from paxion.features.extract import Extracted, extract
+from paxion.files import make_folder, write_text
 from paxion.manifest import manifest_hash, read_manifest
 from paxion.patching.checkpoint import load_adapter, save_adapter
 from paxion.patching.model import EnsembleEncoder, PatchedEncoder
@@ -55,8 +56,8 @@ class QuickstartPlan:
 
     @property
     def world(self) -> WorldPlan:
-        """The world of this run."""
-        return WorldPlan(train=self.train, test=self.test, seed=self.seed)
+        """The world of this run; its val split shrinks with the train split."""
+        return WorldPlan(self.train, max(21, round(0.075 * self.train)), self.test, self.seed)
 
     @property
     def training_seed(self) -> int:
@@ -128,9 +129,10 @@ def make_world(folder: Path, plan: WorldPlan) -> Path:
     wanted = json.dumps(asdict(plan))
     if manifest.exists() and made.exists() and made.read_text(encoding="utf-8") == wanted:
         return manifest
+    make_folder(folder)
     made.unlink(missing_ok=True)
     write_world(folder, plan)
-    made.write_text(wanted, encoding="utf-8")
+    write_text(made, wanted)
     return manifest
 
 
@@ -153,9 +155,9 @@ def train_all(plan: QuickstartPlan, manifest: Path, names: Sequence[str], device
 def _trained(plan: QuickstartPlan, name: str, folder: Path) -> bool:
     try:
         card = json.loads((folder / "adapter.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return bool(card["recipe"] == asdict(plan.recipe(name)) and card["provenance"]["run"] == _run(plan))
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    return bool(card["recipe"] == asdict(plan.recipe(name)) and card["provenance"]["run"] == _run(plan))
 
 
 def _run(plan: QuickstartPlan) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the world says: actions, paraphrases, antonyms, templates and foils that text alone cannot tell from captions."""
+"""What the world says: actions, paraphrases, antonyms, templates and foils that text alone cannot tell apart."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def test_the_antonym_of_the_antonym_is_the_caption():
             there, back = (say(action, forward, paraphrase, cast) for forward in (True, False))
             assert there.antonym == (back.caption if action.backward else None)
             assert back.antonym == (there.caption if action.backward else None)
-    labels = [label(action, forward) for action in ACTIONS for forward in ((True, False) if action.backward else (True,))]
+    labels = [
+        label(action, forward) for action in ACTIONS for forward in ((True, False) if action.backward else (True,))
+    ]
     assert len(set(labels)) == len(labels)
 
 

@@ -169,10 +169,16 @@ def layers_of(name: str, forward: bool = True):
         scene = draw_scene(0, "A", "train", NAMES.index(name) + n * len(ACTIONS))
         if scene.forward != forward:
             scene = draw_scene(0, "A", "train", NAMES.index(name) + n * len(ACTIONS), turned=True)
-        yield scene, [
-            {part: getattr(layer, part)[:: -1 if scene.flipped else 1] for part in ("x", "y", "angle", "width", "alpha")}
-            for layer in scene.picture.motion.layers
-        ]
+        yield (
+            scene,
+            [
+                {
+                    part: getattr(layer, part)[:: -1 if scene.flipped else 1]
+                    for part in ("x", "y", "angle", "width", "alpha")
+                }
+                for layer in scene.picture.motion.layers
+            ],
+        )
 
 
 def test_captions_say_which_way_it_goes():

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -116,10 +118,11 @@ class WorldBackbone(nn.Module):
         )
 
     def words_of(self, texts: Sequence[str]) -> Tensor:
-        """Word numbers (K, words) of texts, zero padded; an unseen word is UNKNOWN."""
+        """Word numbers (K, words) of texts, zero padded; an unseen word is UNKNOWN, punctuation is dropped."""
         rows = torch.full((len(texts), self.config.words), PADDING)
         for row, text in zip(rows, texts, strict=True):
-            numbers = [self.index.get(word, UNKNOWN) for word in text.lower().split()][: self.config.words]
+            numbers = [self.index.get(word, UNKNOWN) for word in re.findall(r"[\w']+", text.lower())]
+            numbers = numbers[: self.config.words]
             row[: len(numbers)] = torch.tensor(numbers, dtype=torch.long)
         return rows.to(self.word.weight.device)
 
@@ -140,7 +143,8 @@ class WorldBackbone(nn.Module):
 
 def save_world(model: WorldBackbone, path: Path, card: dict[str, object]) -> None:
     """Write the weights as safetensors, with the configuration and how they came about in the header."""
-    header = {"config": json.dumps(asdict(model.config)), "card": json.dumps(card)}
+    # One entry only: safetensors writes several in any order, and the same weights should give the same file.
+    header = {"world": json.dumps({"config": asdict(model.config), "card": card})}
     weights = {name: value.detach().cpu().half().contiguous() for name, value in model.state_dict().items()}
     with replacing(path) as temporary:
         save_file(weights, temporary, metadata=header)
@@ -148,31 +152,30 @@ def save_world(model: WorldBackbone, path: Path, card: dict[str, object]) -> Non
 
 def read_card(path: Path = SHIPPED) -> dict[str, object]:
     """How the weights of a world backbone came about: command, seed, scores."""
-    return json.loads(_header(path).get("card", "{}"))  # type: ignore[no-any-return]
+    return dict(_header(path)["card"])
 
 
-def _header(path: Path) -> dict[str, str]:
+def _header(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise PaxionError(f"no backbone weights at {path}; make some with: paxion world pretrain --out {path}")
     try:
         with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+            header = json.loads((file.metadata() or {}).get("world", "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
         raise PaxionError(
             f"{path} is not a safetensors file ({error}); give one made by: paxion world pretrain"
         ) from None
-    if "config" not in header:
+    if not isinstance(header, dict) or not {"config", "card"} <= set(header):
         raise PaxionError(f"{path} is no world backbone: its header lacks 'config'; give one of: paxion world pretrain")
     return header
 
 
 def load_world(path: Path = SHIPPED) -> WorldBackbone:
     """The frozen world backbone in eval mode, float32. Raises PaxionError for a missing or foreign file."""
-    header = _header(path)["config"]
+    config = _header(path)["config"]
     try:
-        config = json.loads(header)
         model = WorldBackbone(WorldConfig(**{**config, "vocabulary": tuple(config["vocabulary"])}))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise PaxionError(
             f"{path} is no world backbone: its 'config' does not fit ({error}); give one of: paxion world pretrain"
         ) from None

@@ -14,6 +14,7 @@ from paxion.evaluation.retrieval import text_to_video, video_to_action, video_to
 from paxion.features.store import BLIND, FeatureStore
 from paxion.records import TASKS, PaxionError, Row, Sample, Score, unknown_name
 from paxion.results import Missed
+from paxion.video.controls import CONTROLS
 
 STILL = ("first", "middle", "last", BLIND)
 """Controls that show one picture throughout: such a clip is its own reversal."""
@@ -51,11 +52,14 @@ def evaluate(
     """Score an encoder on the samples whose clip is in the store (keys: sample id to key).
 
     Probes are scored under every control, retrieval on the clips as they are. Shuffled frames are drawn from the sample
-    id and the seed. Raises PaxionError for an unknown task.
+    id and the seed, by backbones whose features can be reordered; for others the store holds one shuffled clip, whose
+    reversal nobody has encoded: their reversal probe is missed under that control. Raises PaxionError for an unknown
+    task or control.
     """
-    for task in tasks:
-        if task not in TASKS:
-            raise unknown_name("task", task, TASKS)
+    for kind, names, known in (("task", tasks, TASKS), ("control", controls, CONTROLS)):
+        for name in names:
+            if name not in known:
+                raise unknown_name(kind, name, known)
     result = Evaluation(missed=unreadable(samples, keys, data, tasks))
     present = [sample for sample in samples if sample.id in keys]
     if not present:
@@ -63,7 +67,9 @@ def evaluate(
     texts = [t for s in present for t in (s.caption, s.antonym, s.replaced, s.template) if t is not None]
     text = text_vectors(encoder, texts)
     for control in controls:
-        clips, backwards = _vectors(encoder, store, keys, present, control, "reversal" in tasks, seed, batch, device)
+        turns = store.reorderable or control in (*STILL, "none", "reversed")
+        both = "reversal" in tasks and turns
+        clips, backwards = _vectors(encoder, store, keys, present, control, both, seed, batch, device)
         labels = {"model": encoder.name, "data": data, "control": control, "seed": seed}
         for task in tasks:
             if task in RETRIEVERS:
@@ -71,9 +77,14 @@ def evaluate(
                     found = RETRIEVERS[task](clips, present, text, model=encoder.name, data=data, seed=seed)
                     result.scores += found.scores
                     result.rows += found.rows
+                    result.missed += [Missed(data, task, why, count) for why, count in found.skipped.items()]
+                continue
+            if task == "reversal" and not turns:
+                why = f"the reversal of a {control} clip was not encoded"
+                result.missed.append(Missed(data, task, why, sum(s.reversible is not False for s in present)))
                 continue
             choices = _choose(task, clips, backwards, present, text)
-            if control == "none":
+            if control == controls[0]:
                 result.missed += [Missed(data, task, why, count) for why, count in choices.skipped.items()]
             rows = probe_rows(choices, present, **labels)  # type: ignore[arg-type]
             if rows:
@@ -118,7 +129,7 @@ def _vectors(
         forward.append(_encode(encoder, features, device))
         if both and control not in STILL:
             turned = {"none": "reversed", "reversed": "none"}.get(control)
-            flipped = store.read(wanted, turned) if turned else _flip(features, control)
+            flipped = store.read(wanted, turned) if turned else _flip(features)
             backward.append(_encode(encoder, flipped, device))
     clips = torch.cat(forward)
     if not both:
@@ -126,12 +137,8 @@ def _vectors(
     return clips, torch.cat(backward) if backward else clips
 
 
-def _flip(features: Features, control: str) -> Features:
-    if features.frame_vectors is None:
-        raise PaxionError(
-            f"got the reversal probe under control {control!r} for a backbone whose features cannot be reordered; "
-            "leave out that control or that probe"
-        )
+def _flip(features: Features) -> Features:
+    assert features.frame_vectors is not None
     return features.reordered(torch.arange(features.frame_vectors.shape[1] - 1, -1, -1))
 
 

@@ -105,7 +105,11 @@ def extract(
             if tick is not None:
                 tick(len(group))
     shard.flush()
-    missed = {sample.id: store.missed[keys[sample.id]] for sample in samples if keys[sample.id] not in store}
+    missed = {
+        sample.id: store.missed[keys[sample.id]]
+        for sample in samples
+        if any(variant(keys[sample.id], control) not in store for control in wanted)
+    }
     return Extracted(store, {name: key for name, key in keys.items() if name not in missed}, missed)
 
 

@@ -130,8 +130,11 @@ class FeatureStore:
             name = f"shard-{shard:05d}.{part}.npy"
             if name not in self._open:
                 try:
-                    self._open[name] = np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
-                except (OSError, ValueError) as error:
+                    array = np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
+                    if len(array) != len(self._shards[shard]):
+                        raise ValueError(f"got {len(array)} rows, expected {len(self._shards[shard])}")
+                    self._open[name] = array
+                except (OSError, EOFError, ValueError) as error:
                     raise self._damaged(self.folder / name, error) from None
             wanted = [index for index, place in enumerate(places) if place[0] == shard]
             rows = torch.from_numpy(self._open[name][[places[index][1] for index in wanted]])

@@ -51,14 +51,14 @@ def load_adapter(folder: Path, backbone: Backbone, device: str = "cpu") -> Patch
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
         fuser = card["fuser"] and FuserConfig(**card["fuser"])
         model = PatchedModel(PatcherConfig(**card["patcher"]), fuser)
-        trained_on, name = card["backbone"], str(card["name"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        trained_on, name = (card["backbone"]["name"], card["backbone"]["revision"]), str(card["name"])
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise PaxionError(
             f"{folder} is no adapter ({CARD}: {type(error).__name__}: {error}); give one made by paxion patch or fuse"
         ) from None
-    if (trained_on["name"], trained_on["revision"]) != (backbone.name, backbone.revision):
+    if trained_on != (backbone.name, backbone.revision):
         raise PaxionError(
-            f"{folder} was trained on {trained_on['name']} {trained_on['revision']}, got {backbone.name} "
+            f"{folder} was trained on {trained_on[0]} {trained_on[1]}, got {backbone.name} "
             f"{backbone.revision}; load that backbone, or train again"
         )
     try:

@@ -33,7 +33,9 @@ class PatchedModel(nn.Module):
         tokens = features.tokens.to(self.temperature.dtype)
         latents = self.patcher(tokens)
         if self.fuser is not None:
-            latents = self.fuser(features.pooled.to(latents.dtype), latents, tokens)
+            # The fuser expects vectors as they leave a projection; unit ones would vanish beside its residual branches.
+            pooled = features.pooled.to(latents.dtype) * latents.shape[-1] ** 0.5
+            latents = self.fuser(pooled, latents, tokens)
         return normalise(latents)
 
 

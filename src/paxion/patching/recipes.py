@@ -25,10 +25,13 @@ class Recipe:
     latents: int = 8
     heads: int = 4
     dim_head: int = 32
+    token_noise: float = 0.0
+    """Standard deviation of normal noise on the tokens in training (ours; the world's tokens have unit scale). Without
+    it, longer training loses objects of a visual domain that was not trained on."""
     fuser: FuserKind | None = None
     joint: bool = True
     """With a fuser: train the patcher on."""
-    epochs: int = 24
+    epochs: int = 20
     batch: int = 64
     rate: float = 3e-3
     weight_decay: float = 0.05
@@ -57,6 +60,7 @@ _OURS = {
     "template": 1.0,
     "spatial_embedding": True,
     "difference_tokens": True,
+    "token_noise": 0.7,
 }
 
 RECIPES: dict[str, Recipe] = {

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from paxion.backbones.base import Backbone, Features, text_vectors
 from paxion.features.store import FeatureStore
-from paxion.files import replacing
+from paxion.files import make_folder, replacing
 from paxion.patching.model import PatchedModel
 from paxion.patching.objectives import action_temporal_matching, antonym_pair, contrastive, template_contrastive
 from paxion.patching.recipes import Recipe
@@ -41,6 +43,8 @@ class TrainingData:
     """(K, D), the distinct templates."""
     positives: Tensor
     """(N, K) bool: templates that say what the clip shows."""
+    digest: str
+    """Of the clips and texts: what tells one training set from another."""
 
     def __len__(self) -> int:
         """N."""
@@ -63,6 +67,8 @@ def training_data(
             said.setdefault(sample.action, set()).add(sample.template)
     fits = [said.get(sample.action or "", {sample.template} if sample.template else set()) for sample in rows]
     none = torch.zeros(backbone.dim)
+    told = [(keys[s.id], s.caption, s.antonym, s.template, s.action, s.salient) for s in rows]
+    made_of = json.dumps([backbone.name, backbone.revision, told])
     return TrainingData(
         store=store,
         keys=[keys[sample.id] for sample in rows],
@@ -72,6 +78,7 @@ def training_data(
         salient=torch.tensor([sample.salient is not False for sample in rows]),
         templates=torch.stack([vectors[text] for text in templates]) if templates else torch.zeros(0, backbone.dim),
         positives=torch.tensor([[text in fit for text in templates] for fit in fits]).view(len(rows), len(templates)),
+        digest=hashlib.sha256(made_of.encode()).hexdigest()[:16],
     )
 
 
@@ -82,7 +89,8 @@ def losses(
     keys = [data.keys[row] for row in rows.tolist()]
     text, has_antonym = data.captions[rows].to(device), data.has_antonym[rows].to(device)
     antonym = data.antonyms[rows].to(device)
-    video = model(_read(data.store, keys, "none", device))
+    noise = recipe.token_noise if model.training else 0.0
+    video = model(_read(data.store, keys, "none", device, noise))
     temperature, smoothing = model.temperature, recipe.label_smoothing
     vac = (antonym, has_antonym) if recipe.vac else (None, None)
     parts = {
@@ -91,7 +99,7 @@ def losses(
         )
     }
     if recipe.atm:
-        backwards = model(_read(data.store, keys, "reversed", device))
+        backwards = model(_read(data.store, keys, "reversed", device, noise))
         parts["atm"] = recipe.atm * action_temporal_matching(
             video, backwards, text, temperature, salient=data.salient[rows].to(device), label_smoothing=smoothing
         )
@@ -105,9 +113,11 @@ def losses(
     return parts
 
 
-def _read(store: FeatureStore, keys: list[str], control: str, device: str) -> Features:
+def _read(store: FeatureStore, keys: list[str], control: str, device: str, noise: float) -> Features:
     features = store.read(keys, control)
     tokens = None if features.tokens is None else features.tokens.to(device)
+    if noise and tokens is not None:
+        tokens = tokens + noise * torch.randn(tokens.shape, device=tokens.device)
     return Features(features.pooled.to(device), tokens)
 
 
@@ -125,13 +135,15 @@ def train(
     """Train by a recipe; returns the model in eval mode.
 
     folder: gets `log.jsonl` (a line an epoch) and `checkpoint.pt`; a run that was killed goes on after its last whole
-    epoch and ends with the same weights. start: a trained patcher to begin from. tick gets each epoch's line.
+    epoch and ends with the same weights. start: a trained patcher to begin from, which keeps its own sizes. tick gets
+    each epoch's line. Raises PaxionError when the folder holds the checkpoint of another training.
     """
     if recipe.batch < 2:
         raise PaxionError(f"got batch {recipe.batch}, expected at least 2: contrastive losses need negatives")
     torch.manual_seed(seed)
     sizes = backbone.dim, backbone.token_width, backbone.frames, backbone.tokens_per_frame
-    model = PatchedModel(recipe.patcher_config(*sizes), recipe.fuser_config(*sizes[:2])).to(device)
+    patcher = recipe.patcher_config(*sizes) if start is None else start.patcher.config
+    model = PatchedModel(patcher, recipe.fuser_config(*sizes[:2])).to(device)
     if start is not None:
         model.patcher.load_state_dict(start.patcher.state_dict())
     model.patcher.requires_grad_(recipe.fuser is None or recipe.joint)
@@ -140,9 +152,10 @@ def train(
     batch = min(recipe.batch, len(data))
     per_epoch = len(data) // batch
     log = folder / "log.jsonl"
-    first = _resume(folder, model, optimiser, recipe, seed)
+    run = {"recipe": asdict(recipe), "seed": seed, "data": data.digest, "start": _digest(start)}
+    make_folder(folder)
+    first = _resume(folder, model, optimiser, run)
     if first == 0:
-        folder.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
     for epoch in range(first, recipe.epochs):
         # Each epoch has random numbers of its own, so that a resumed run draws what an unbroken one would.
@@ -168,7 +181,7 @@ def train(
                 sums[name] = sums.get(name, 0.0) + float(part.detach())
         line = {"epoch": float(epoch + 1), **{name: value / per_epoch for name, value in sums.items()}}
         line |= {"temperature": float(model.temperature.detach()), "seconds": time.perf_counter() - began}
-        _checkpoint(folder, model, optimiser, recipe, seed, epoch + 1)
+        _checkpoint(folder, model, optimiser, run, epoch + 1)
         with log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         if tick is not None:
@@ -182,32 +195,37 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     return rate * 0.5 * (1 + math.cos(math.pi * step / steps)) if recipe.cosine else rate
 
 
+def _digest(model: PatchedModel | None) -> str | None:
+    """Of a model's weights."""
+    if model is None:
+        return None
+    total = hashlib.sha256()
+    for name, values in model.patcher.state_dict().items():
+        total.update(name.encode() + values.detach().cpu().numpy().tobytes())
+    return total.hexdigest()[:16]
+
+
 def _checkpoint(
-    folder: Path, model: PatchedModel, optimiser: torch.optim.Optimizer, recipe: Recipe, seed: int, epochs: int
+    folder: Path, model: PatchedModel, optimiser: torch.optim.Optimizer, run: dict[str, Any], epochs: int
 ) -> None:
-    state = {
-        "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "recipe": asdict(recipe),
-        "seed": seed,
-        "epochs": epochs,
-    }
+    state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "run": run, "epochs": epochs}
     with replacing(folder / "checkpoint.pt") as temporary:
         torch.save(state, temporary)
 
 
-def _resume(folder: Path, model: PatchedModel, optimiser: torch.optim.Optimizer, recipe: Recipe, seed: int) -> int:
-    """Load the checkpoint of an unfinished run of the same recipe and seed; returns the number of whole epochs done."""
+def _resume(folder: Path, model: PatchedModel, optimiser: torch.optim.Optimizer, run: dict[str, Any]) -> int:
+    """Load the checkpoint of the same run, if there is one; returns the number of whole epochs done."""
     path = folder / "checkpoint.pt"
     if not path.exists():
         return 0
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        made_by, epochs = (state["recipe"], state["seed"]), int(state["epochs"])
+        made_by, epochs = dict(state["run"]), int(state["epochs"])
     except Exception as error:
         raise PaxionError(f"{path} cannot be read ({type(error).__name__}); delete it to train anew") from None
-    if made_by != (asdict(recipe), seed):
-        raise PaxionError(f"{path} belongs to another recipe or seed; delete it, or give another folder")
+    if made_by != run:
+        other = ", ".join(name for name in run if made_by.get(name) != run[name])
+        raise PaxionError(f"{path} belongs to another training (other {other}); delete it, or give another folder")
     try:
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])

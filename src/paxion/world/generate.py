@@ -18,7 +18,7 @@ from torch import Tensor
 
 from paxion.files import make_folder
 from paxion.manifest import write_manifest
-from paxion.records import Sample, Split
+from paxion.records import PaxionError, Sample, Split
 from paxion.video.encode import write_clip
 from paxion.world.actions import ACTIONS, Action
 from paxion.world.captions import Saying, exchange_objects, label, say
@@ -42,6 +42,14 @@ class WorldPlan:
     seed: int = 0
     size: int = 64
     """Side of the square picture, pixels (even)."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        for name in ("train", "val", "test", "seed"):
+            if getattr(self, name) < 0:
+                raise PaxionError(f"got {name} {getattr(self, name)} for a world, expected 0 or more")
+        if self.size < 2 or self.size % 2:
+            raise PaxionError(f"got size {self.size} for a world, expected an even number of pixels, such as 64")
 
 
 @dataclass(frozen=True)
@@ -183,8 +191,13 @@ def write_world(
 
 
 def _write_clips(folder: Path, size: int, clips: list[Clip]) -> int:
-    for clip in clips:
-        write_clip(folder / clip.sample.video, clip.frames(size))
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for clip in clips:
+            write_clip(folder / clip.sample.video, clip.frames(size))
+    finally:
+        torch.set_num_threads(before)
     return len(clips)
 
 
@@ -194,6 +207,5 @@ def _spread(
     if workers == 1 or len(batches) == 1:
         yield from map(write, batches)
         return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield from pool.map(write, batches)

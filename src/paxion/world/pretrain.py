@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from paxion.backbones.world import WorldBackbone, WorldConfig
+from paxion.records import PaxionError
 from paxion.world.captions import blank, fill, say, vocabulary
 from paxion.world.generate import FRAMES, draw_scene
 from paxion.world.render import render
@@ -35,6 +36,12 @@ class PretrainPlan:
     text_weight: float = 0.5
     abstract: float = 0.12
     """Share of captions whose objects are blanked, so that templates have a meaning too."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        for name, least in (("seed", 0), ("scenes", 2), ("steps", 1), ("batch", 2)):
+            if getattr(self, name) < least:
+                raise PaxionError(f"got {name} {getattr(self, name)} for pretraining, expected {least} or more")
 
 
 def render_frames(plan: PretrainPlan, tick: Callable[[int], object] | None = None) -> tuple[Tensor, list[list[str]]]:
@@ -84,9 +91,9 @@ def pretrain(
         scale = model.logit_scale.clamp(max=math.log(100)).exp()
         logits = scale * vectors @ anchors.T
         # Two clips of a batch that share a caption are not each other's negatives.
-        same = (anchors @ anchors.T > 1 - 1e-5) & ~torch.eye(plan.batch, dtype=torch.bool, device=device)
+        said, target = words[rows, first + abstract], torch.arange(plan.batch, device=device)
+        same = _same_words(said, said).fill_diagonal_(False)
         logits = logits.masked_fill(same, -math.inf)
-        target = torch.arange(plan.batch, device=device)
         seen = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
         half = slice(plan.batch // 2)
         said = text_loss(
@@ -111,13 +118,19 @@ def text_loss(
 
     opposed (N,) is true where an antonym exists.
     """
-    count = len(anchors)
-    vectors = model.text_forward(torch.cat((paraphrases, antonyms)))
-    logits = scale * anchors @ vectors.T
-    own = torch.eye(count, dtype=torch.bool, device=anchors.device)
-    same = (vectors[:count] @ vectors[:count].T > 1 - 1e-5) & ~own
-    excluded = torch.cat((same, (~opposed)[None].expand(count, -1)), 1)
-    return F.cross_entropy(logits.masked_fill(excluded, -math.inf), torch.arange(count, device=anchors.device))
+    texts = torch.cat((paraphrases, antonyms))
+    logits = scale * anchors @ model.text_forward(texts).T
+    target = torch.arange(len(anchors), device=anchors.device)
+    # Another row's text may be word for word the wanted one (blanked captions often are): then it is no negative.
+    excluded = _same_words(paraphrases, texts)
+    excluded[target, target] = False
+    excluded[:, len(anchors) :] |= ~opposed
+    return F.cross_entropy(logits.masked_fill(excluded, -math.inf), target)
+
+
+def _same_words(some: Tensor, others: Tensor) -> Tensor:
+    """(N, K) bool: which of K texts (K, words) are word for word which of N texts (N, words)."""
+    return (some[:, None] == others[None]).all(-1)
 
 
 def _augment(frames: Tensor, generator: torch.Generator) -> Tensor:
