@@ -228,7 +228,9 @@ def test_probe_scores_every_model_and_control_and_report_writes_the_page_again(
         for control in (controls if task in PROBES else {"none"})
     }
     assert {(score.model, score.data, score.task, score.control) for score in results.scores} == wanted
+    # Frames never see each other; only the first and the last frame of a clip are not those of its reversal.
     reversal = [s for s in results.scores if (s.model, s.task) == ("backbone", "reversal")]
+    reversal = [s for s in reversal if s.control not in ("first", "last")]
     assert all(s.value == 0.5 and s.ties == s.n > 0 for s in reversal)
     assert results.provenance["manifest"]["split"] == "test"
     assert len(read_rows(out)) > 100
@@ -269,7 +271,7 @@ def test_what_cannot_be_scored_is_counted_in_the_result_and_on_the_terminal(call
     assert [(m["task"], m["count"]) for m in missed if m["reason"] == "no antonym"] == [("antonym", 1)]
     assert f"1 of 6 clips cannot be read, and are left out:\n  {own[0].id}: " in printed
     assert "not scored: 1 of world-A (antonym): no antonym\n" in printed
-    assert "clip cannot be read\n" in printed
+    assert "clip cannot be read (" in printed
     n = {score.task: score.n for score in read_results(out).scores if score.metric in ("accuracy", "R@1")}
     assert (n["antonym"], n["object"], n["reversal"], n["video_to_text"]) == (4, 5, 5, 5)
     assert own[0].id not in {row.id for row in read_rows(out)}

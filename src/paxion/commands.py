@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from paxion.backbones.base import Backbone, BackboneEncoder, Encoder
 from paxion.backbones.load import load_backbone
 from paxion.backbones.world import save_world
-from paxion.evaluation.evaluate import Evaluation, evaluate
+from paxion.evaluation.evaluate import Evaluation, evaluate, mirror
 from paxion.features.extract import Extracted, extract
 from paxion.files import make_folder
 from paxion.manifest import find_problems, manifest_hash, read_manifest, video_path
@@ -25,7 +25,7 @@ from paxion.patching.checkpoint import load_adapter, save_adapter
 from paxion.patching.model import PatchedModel
 from paxion.patching.recipes import RECIPES
 from paxion.patching.train import train, training_data
-from paxion.quickstart import QuickstartPlan, antonym_cosine, quickstart
+from paxion.quickstart import QuickstartPlan, quickstart, validation_scores
 from paxion.records import SPLITS, TASKS, PaxionError, Sample, unknown_name
 from paxion.report import choose_examples, print_table, verdict, write_page
 from paxion.results import Results, provenance, read_results, read_rows, write_results
@@ -103,7 +103,7 @@ def pretrain_world(console: Console, out: Path, seed: int, scenes: int, steps: i
     plan = PretrainPlan(seed=seed, scenes=scenes, steps=steps)
     with progress(console, "steps", steps) as tick:
         model, card = pretrain(plan, lambda _: tick(1), device())
-    card["antonym_cosine"] = antonym_cosine(model, [clip.sample for clip in draw_world(WorldPlan(0, 210, 0, seed))])
+    card["validation"] = validation_scores(model, seed)
     card["command"] = f"paxion world pretrain --seed {seed} --scenes {scenes} --steps {steps}"
     save_world(model, out, card)
     console.print_json(json.dumps(card))
@@ -226,7 +226,8 @@ def probe(
     samples = [sample for sample in read_manifest(manifest) if sample.split == split]
     if not samples:
         raise PaxionError(f"{manifest} has no {split} rows; give another --split or manifest")
-    extracted = _features(console, frozen, manifest, samples, store, controls=("reversed", *controls))
+    mirrored = [other for control in controls if (other := mirror(control, frozen.frames))]
+    extracted = _features(console, frozen, manifest, samples, store, controls=("reversed", *controls, *mirrored))
     by_data: dict[str, list[Sample]] = {}
     for sample in samples:
         by_data.setdefault(sample.source or manifest.stem, []).append(sample)
@@ -236,7 +237,7 @@ def probe(
             evaluation.add(
                 evaluate(
                     encoder, extracted.store, extracted.keys, rows,
-                    data=data, tasks=tasks, controls=controls, seed=seed, device=device(),
+                    data=data, tasks=tasks, controls=controls, seed=seed, reasons=extracted.missed, device=device(),
                 )
             )  # fmt: skip
     described = {

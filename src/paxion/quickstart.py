@@ -19,6 +19,7 @@ from paxion.backbones.base import Backbone, BackboneEncoder, Encoder, text_vecto
 from paxion.backbones.load import load_backbone
 from paxion.backbones.world import WorldBackbone
 from paxion.evaluation.evaluate import Evaluation, evaluate
+from paxion.evaluation.probes import antonym_scores, object_scores, probe_rows, probe_score
 from paxion.evaluation.text_only import text_only_scores
 from paxion.features.extract import Extracted, extract
 from paxion.files import make_folder, write_text
@@ -30,7 +31,8 @@ from paxion.patching.train import train, training_data
 from paxion.records import PaxionError, Sample, Score
 from paxion.results import Results, provenance, write_results
 from paxion.video.controls import CONTROLS
-from paxion.world.generate import WorldPlan, write_world
+from paxion.video.transform import prepare
+from paxion.world.generate import WorldPlan, draw_split, write_world
 
 ENSEMBLE_WEIGHT = 0.5
 CONTROLLED = ("backbone", "patcher", "fuser")
@@ -103,7 +105,7 @@ def quickstart(
         extracted = extract(backbone, manifest, samples, plan.out / "features", device=device)
     for names in (("patcher", "patcher-dvdm", "patcher-vtc"), ("fuser", "side-tuning")):
         with clock.stage(f"training {', '.join(names)}", tell):
-            train_all(plan, manifest, names, device)
+            train_all(plan, manifest, names, device, backbone.revision)
     tests = {name: [s for s in samples if s.source == name and s.split == "test"] for name in ("world-A", "world-B")}
     with clock.stage("probing all models", tell):
         evaluation = probe_all(plan, backbone, extracted, samples, tests, device)
@@ -136,10 +138,10 @@ def make_world(folder: Path, plan: WorldPlan) -> Path:
     return manifest
 
 
-def train_all(plan: QuickstartPlan, manifest: Path, names: Sequence[str], device: str) -> None:
+def train_all(plan: QuickstartPlan, manifest: Path, names: Sequence[str], device: str, revision: str) -> None:
     """Train the recipes of these names, two side by side on CPUs with more than one core."""
     folders = [(name, plan.out / "models" / name) for name in names]
-    waiting = [name for name, folder in folders if not _trained(plan, name, folder)]
+    waiting = [name for name, folder in folders if not _trained(plan, name, folder, revision)]
     if device == "cpu" and len(waiting) > 1 and (os.cpu_count() or 1) > 1:
         threads = max(1, (os.cpu_count() or 1) // 2)
         context = multiprocessing.get_context("spawn")
@@ -152,17 +154,17 @@ def train_all(plan: QuickstartPlan, manifest: Path, names: Sequence[str], device
         train_one(plan, manifest, name, device, None)
 
 
-def _trained(plan: QuickstartPlan, name: str, folder: Path) -> bool:
+def _trained(plan: QuickstartPlan, name: str, folder: Path, revision: str) -> bool:
     try:
         card = json.loads((folder / "adapter.json").read_text(encoding="utf-8"))
-        return bool(card["recipe"] == asdict(plan.recipe(name)) and card["provenance"]["run"] == _run(plan))
+        return bool(card["recipe"] == asdict(plan.recipe(name)) and card["provenance"]["run"] == _run(plan, revision))
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def _run(plan: QuickstartPlan) -> dict[str, Any]:
+def _run(plan: QuickstartPlan, revision: str) -> dict[str, Any]:
     """What an adapter depends on besides its recipe."""
-    return {"world": asdict(plan.world), "backbone": plan.backbone, "seed": plan.training_seed}
+    return {"world": asdict(plan.world), "backbone": revision, "seed": plan.training_seed}
 
 
 def train_one(plan: QuickstartPlan, manifest: Path, name: str, device: str, threads: int | None) -> None:
@@ -175,9 +177,11 @@ def train_one(plan: QuickstartPlan, manifest: Path, name: str, device: str, thre
     recipe, folder = plan.recipe(name), plan.out / "models" / name
     start = None if recipe.fuser is None else load_adapter(plan.out / "models" / "patcher", backbone, device).model
     data = training_data(backbone, extracted.store, extracted.keys, samples)
-    (folder / "checkpoint.pt").unlink(missing_ok=True)
+    if (folder / "adapter.json").exists():  # of a run with other settings; without it, a killed run can go on
+        (folder / "adapter.json").unlink()
+        (folder / "checkpoint.pt").unlink(missing_ok=True)
     model = train(recipe, backbone, data, folder, seed=plan.training_seed, start=start, device=device)
-    save_adapter(folder, name, model, backbone, recipe, {"run": _run(plan), "clips": len(data)})
+    save_adapter(folder, name, model, backbone, recipe, {"run": _run(plan, backbone.revision), "clips": len(data)})
 
 
 def encoders(plan: QuickstartPlan, backbone: Backbone, device: str) -> list[Encoder]:
@@ -207,7 +211,7 @@ def probe_all(
             total.add(
                 evaluate(
                     encoder, extracted.store, extracted.keys, test,
-                    data=data, controls=controls, seed=plan.training_seed, device=device,
+                    data=data, controls=controls, seed=plan.training_seed, reasons=extracted.missed, device=device,
                 )
             )  # fmt: skip
         texts = [text for s in (*train_samples, *test) for text in (s.caption, s.antonym, s.replaced) if text]
@@ -237,6 +241,23 @@ def describe(backbone: Backbone, samples: Sequence[Sample]) -> dict[str, Any]:
     if isinstance(backbone, WorldBackbone):
         facts["parameters"] = sum(parameter.numel() for parameter in backbone.parameters())
     return facts
+
+
+def validation_scores(backbone: Backbone, seed: int, scenes: int = 210) -> dict[str, float]:
+    """Probe accuracies of a backbone, and its antonym cosine, on validation scenes of domain A before encoding."""
+    clips = draw_split(WorldPlan(0, scenes, 0, seed, backbone.size), "A", "val")
+    samples = [clip.sample for clip in clips]
+    parts = []
+    with torch.inference_mode():
+        for clip in clips:
+            video = prepare(clip.frames(backbone.size), backbone.size, backbone.mean, backbone.std)
+            parts.append(backbone.encode_video(video[None]).pooled.cpu())
+    video = torch.cat(parts)[:, None]
+    text = text_vectors(backbone, [t for s in samples for t in (s.caption, s.antonym, s.replaced) if t])
+    choices = antonym_scores(video, samples, text), object_scores(video, samples, text)
+    found = [probe_score(probe_rows(choice, samples, model="backbone", data="world-A")) for choice in choices]
+    scores = {score.task: round(score.value, 3) for score in found}
+    return {**scores, "antonym_cosine": antonym_cosine(backbone, samples)}
 
 
 def antonym_cosine(backbone: Backbone, samples: Sequence[Sample]) -> float:

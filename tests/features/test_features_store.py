@@ -58,6 +58,6 @@ class Broken(WorldBackbone):
 
 def test_a_backbone_that_gives_nan_leaves_no_shard(tiny_backbone, tiny_manifest, tiny_samples, tmp_path):
     broken = Broken(tiny_backbone.config).eval().requires_grad_(False)
-    with pytest.raises(PaxionError, match="check its weights|cannot hold"):
+    with pytest.raises(PaxionError, match=r"check its weights|cannot hold"):
         extract(broken, tiny_manifest, tiny_samples[:2], tmp_path)
     assert not list(tmp_path.glob("*/*.tokens.npy")) and not list(tmp_path.glob("*/store.json"))

@@ -14,10 +14,10 @@ from paxion.evaluation.retrieval import text_to_video, video_to_action, video_to
 from paxion.features.store import BLIND, FeatureStore
 from paxion.records import TASKS, PaxionError, Row, Sample, Score, unknown_name
 from paxion.results import Missed
-from paxion.video.controls import CONTROLS
+from paxion.video.controls import CONTROLS, frame_order
 
-STILL = ("first", "middle", "last", BLIND)
-"""Controls that show one picture throughout: such a clip is its own reversal."""
+MIRRORS = {"none": "reversed", "reversed": "none", "first": "last", "last": "first", BLIND: BLIND}
+"""What a reversed clip shows under a control, said as a control of the clip itself."""
 RETRIEVERS = {"text_to_video": text_to_video, "video_to_text": video_to_text, "video_to_action": video_to_action}
 
 
@@ -46,28 +46,30 @@ def evaluate(
     tasks: Sequence[str] = TASKS,
     controls: Sequence[str] = ("none",),
     seed: int = 0,
+    reasons: Mapping[str, str] | None = None,
     batch: int = 256,
     device: str = "cpu",
 ) -> Evaluation:
-    """Score an encoder on the samples whose clip is in the store (keys: sample id to key).
+    """Score an encoder on the samples whose clip is in the store (keys: sample id to key; reasons: why one is not).
 
-    Probes are scored under every control, retrieval on the clips as they are. Shuffled frames are drawn from the sample
-    id and the seed, by backbones whose features can be reordered; for others the store holds one shuffled clip, whose
-    reversal nobody has encoded: their reversal probe is missed under that control. Raises PaxionError for an unknown
-    task or control.
+    Probes are scored under every control, retrieval on the clips as they are. The reversal probe compares the
+    controlled clip with the controlled reversal: under `first`, the first frame with the last one. Shuffled frames are
+    drawn from the sample id and the seed, by backbones whose features can be reordered; for others the store holds one
+    shuffled clip and no shuffled reversal: their reversal probe is missed under that control.
+    Raises PaxionError for an unknown task or control.
     """
     for kind, names, known in (("task", tasks, TASKS), ("control", controls, CONTROLS)):
         for name in names:
             if name not in known:
                 raise unknown_name(kind, name, known)
-    result = Evaluation(missed=unreadable(samples, keys, data, tasks))
+    result = Evaluation(missed=unreadable(samples, keys, data, reasons or {}))
     present = [sample for sample in samples if sample.id in keys]
     if not present:
         raise PaxionError(f"none of the {len(samples)} clips of {data} can be read; check the manifest's paths")
     texts = [t for s in present for t in (s.caption, s.antonym, s.replaced, s.template) if t is not None]
     text = text_vectors(encoder, texts)
     for control in controls:
-        turns = store.reorderable or control in (*STILL, "none", "reversed")
+        turns = store.reorderable or mirror(control, store.spec.frames) is not None
         both = "reversal" in tasks and turns
         clips, backwards = _vectors(encoder, store, keys, present, control, both, seed, batch, device)
         labels = {"model": encoder.name, "data": data, "control": control, "seed": seed}
@@ -93,10 +95,15 @@ def evaluate(
     return result
 
 
-def unreadable(samples: Sequence[Sample], keys: Mapping[str, str], data: str, tasks: Sequence[str]) -> list[Missed]:
+def unreadable(
+    samples: Sequence[Sample], keys: Mapping[str, str], data: str, reasons: Mapping[str, str]
+) -> list[Missed]:
     """One miss for all samples without a key: they are in no task's n."""
     absent = tuple(sample.id for sample in samples if sample.id not in keys)
-    return [Missed(data, ", ".join(tasks), "clip cannot be read", len(absent), absent[:5])] if absent else []
+    if not absent:
+        return []
+    first = f" ({reasons[absent[0]]})" if absent[0] in reasons else ""
+    return [Missed(data, "all", f"clip cannot be read{first}", len(absent), absent[:5])]
 
 
 def _choose(
@@ -125,21 +132,27 @@ def _vectors(
     for start in range(0, len(samples), batch):
         part = samples[start : start + batch]
         wanted = [keys[sample.id] for sample in part]
-        features = store.read(wanted, control, [f"{sample.id}/{seed}" for sample in part])
-        forward.append(_encode(encoder, features, device))
-        if both and control not in STILL:
-            turned = {"none": "reversed", "reversed": "none"}.get(control)
-            flipped = store.read(wanted, turned) if turned else _flip(features)
-            backward.append(_encode(encoder, flipped, device))
-    clips = torch.cat(forward)
-    if not both:
-        return clips, None
-    return clips, torch.cat(backward) if backward else clips
+        seeds = [f"{sample.id}/{seed}" for sample in part]
+        forward.append(_encode(encoder, store.read(wanted, control, seeds), device))
+        if both:
+            backward.append(_encode(encoder, _turned(store, wanted, control, seeds), device))
+    return torch.cat(forward), torch.cat(backward) if both else None
 
 
-def _flip(features: Features) -> Features:
-    assert features.frame_vectors is not None
-    return features.reordered(torch.arange(features.frame_vectors.shape[1] - 1, -1, -1))
+def mirror(control: str, frames: int) -> str | None:
+    """The control of a clip that shows what its reversal shows under `control`; None if there is none."""
+    if control == "middle" and frames % 2:
+        return control
+    return MIRRORS.get(control)
+
+
+def _turned(store: FeatureStore, keys: Sequence[str], control: str, seeds: Sequence[str]) -> Features:
+    """The features of the reversed clips under a control."""
+    same = mirror(control, store.spec.frames)
+    if same is not None:
+        return store.read(keys, same, seeds)
+    orders = torch.stack([frame_order(control, store.spec.frames, seed) for seed in seeds])
+    return store.read(keys, "reversed").reordered(orders)
 
 
 def _encode(encoder: Encoder, features: Features, device: str) -> Tensor:

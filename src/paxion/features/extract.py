@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ def extract(
     """Make sure the store under `root` holds the features of all samples; clips that it has already are skipped.
 
     controls: variants to encode for backbones whose features cannot be reordered (others derive them when reading).
-    workers: decoding processes (default: one for every two cores).
+    workers: decoding processes (default: one for every two cores; 0: decode in this one).
     tick: called with the number of clips done since the last call.
     """
     store = FeatureStore(root, spec_of(backbone, sampler))
@@ -144,7 +145,7 @@ def _threads_beside(workers: int | None) -> Iterator[None]:
 
 
 def _processes(workers: int | None) -> int:
-    return workers or max(1, (os.cpu_count() or 1) // 2)
+    return max(1, (os.cpu_count() or 1) // 2) if workers is None else workers
 
 
 def _prepared(backbone: Backbone, frames: Tensor) -> Tensor:
@@ -174,19 +175,25 @@ def _decoded(
 ) -> Iterator[list[Frames | str]]:
     """The frames of each group of clips, in order; a clip that cannot be read gives the reason instead."""
     count = _processes(workers)
-    if len(groups) < 3:
+    if count == 0 or len(groups) < 3:
         for group in groups:
             yield _decode(group, sampler, backbone.frames)
         return
     # Spawned, and the decoders opened inside: forking a process that runs torch threads can hang.
     with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting: deque[Future[list[Frames | str]]] = deque()
-        for group in groups:
-            waiting.append(pool.submit(_decode, group, sampler, backbone.frames))
-            if len(waiting) > 2 * count:
+        try:
+            for group in groups:
+                waiting.append(pool.submit(_decode, group, sampler, backbone.frames))
+                if len(waiting) > 2 * count:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        except BrokenProcessPool:
+            raise PaxionError(
+                "a decoding process died, expected none to; in a script of your own put the call under "
+                "`if __name__ == '__main__':`, or give workers=0 to decode without processes"
+            ) from None
 
 
 def _decode(group: Sequence[Job], sampler: str, frames: int) -> list[Frames | str]:

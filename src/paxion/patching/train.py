@@ -163,6 +163,8 @@ def train(
         order, began = torch.randperm(len(data)), time.perf_counter()
         sums: dict[str, float] = {}
         model.train()
+        if recipe.fuser is not None and not recipe.joint:
+            model.patcher.eval()  # a frozen patcher should give in training what it gives in use
         for step in range(per_epoch):
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(recipe, epoch * per_epoch + step, recipe.epochs * per_epoch)

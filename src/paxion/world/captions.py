@@ -14,11 +14,12 @@ TEMPLATE_WORD = "something"
 
 @dataclass(frozen=True)
 class Saying:
-    """One text pattern of an action and the cast that fills it."""
+    """One text pattern of an action, the cast that fills it, and the names of all that can be seen."""
 
     pattern: str
     opposite: str | None
     cast: Cast
+    bystanders: frozenset[str] = frozenset()
 
     @property
     def role(self) -> str:
@@ -61,21 +62,22 @@ def label(action: Action, forward: bool) -> str:
     return f"{action.name}{'+' if forward else '-'}" if action.backward else action.name
 
 
-def say(action: Action, forward: bool, paraphrase: int, cast: Cast) -> Saying:
+def say(action: Action, forward: bool, paraphrase: int, cast: Cast, bystanders: frozenset[str] = frozenset()) -> Saying:
     """The given paraphrase of an action in one direction."""
     if action.backward is None:
-        return Saying(action.forward[paraphrase], None, cast)
+        return Saying(action.forward[paraphrase], None, cast, bystanders)
     texts = action.forward[paraphrase], action.backward[paraphrase]
     pattern, opposite = texts if forward else texts[::-1]
-    return Saying(pattern, opposite, cast)
+    return Saying(pattern, opposite, cast, bystanders)
 
 
 def exchange_objects(sayings: list[Saying], rng: Generator) -> list[str]:
     """The name of another object for each saying's foil; texts alone cannot tell which is the foil.
 
     Sayings swap objects in pairs: where one says "red star" and its foil "blue ring", another says "blue ring" and its
-    foil "red star". Partners are of the same kind (sprite or container), share neither shape nor colour with anything
-    the other names. A saying left without a partner gets such an object drawn at random.
+    foil "red star". Partners are of the same kind (sprite or container, with or without an antonym), share neither
+    shape nor colour with anything the other names, and are nowhere to be seen in the other's scene. A saying left
+    without a partner gets such an object drawn at random.
     """
     names: list[str | None] = [None] * len(sayings)
     waiting: list[int] = []
@@ -97,12 +99,12 @@ def _named(saying: Saying) -> tuple[set[str], set[str]]:
 
 
 def _exchangeable(one: Saying, other: Saying) -> bool:
-    if (one.role == "z") != (other.role == "z"):
+    if (one.role == "z") != (other.role == "z") or (one.opposite is None) != (other.opposite is None):
         return False
     for a, b in ((one, other), (other, one)):
         thing = getattr(a.cast, a.role)
         shapes, colours = _named(b)
-        if thing.shape in shapes or thing.colour in colours:
+        if thing.shape in shapes or thing.colour in colours or thing.words in b.bystanders:
             return False
     return True
 
@@ -110,9 +112,8 @@ def _exchangeable(one: Saying, other: Saying) -> bool:
 def _random_object(saying: Saying, rng: Generator) -> str:
     shapes, colours = _named(saying)
     kinds = CONTAINER_SHAPES if saying.role == "z" else SPRITE_SHAPES
-    shape = rng.choice([name for name in kinds if name not in shapes])
-    colour = rng.choice([name for name in COLOURS if name not in colours])
-    return f"{colour} {shape}"
+    names = [f"{colour} {shape}" for colour in COLOURS for shape in kinds if not {colour} & colours | {shape} & shapes]
+    return str(rng.choice([name for name in names if name not in saying.bystanders]))
 
 
 def vocabulary() -> list[str]:

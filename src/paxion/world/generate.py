@@ -61,6 +61,8 @@ class Scene:
     paraphrase: int
     cast: Cast
     picture: Picture
+    bystanders: frozenset[str]
+    """Names of all that can be seen: no foil may put one of them in the place of another."""
 
     @property
     def flipped(self) -> bool:
@@ -70,7 +72,7 @@ class Scene:
     @property
     def saying(self) -> Saying:
         """What is said of it."""
-        return say(self.action, self.forward, self.paraphrase, self.cast)
+        return say(self.action, self.forward, self.paraphrase, self.cast, self.bystanders)
 
 
 @dataclass(frozen=True)
@@ -112,14 +114,16 @@ def draw_scene(seed: int, domain: str, stream: str, number: int, turned: bool = 
     motion_rng = np.random.default_rng(rng.integers(2**62))
     motion = program(_phase(motion_rng), cast, motion_rng)
     distractor = draw_distractor(rng, style, cast, motion, FRAMES)
+    bystanders = frozenset({cast.x.words, cast.y.words, cast.z.words})
     if distractor is not None:
-        motion = replace(motion, layers=[distractor, *motion.layers])
+        motion = replace(motion, layers=[distractor[1], *motion.layers])
+        bystanders |= {distractor[0].words}
     waves = rng.uniform(0.3, 1.0, (1, 2)) * np.linspace(0, 1, FRAMES)[:, None] + rng.random((1, 2))
     cells = 2 * style.grid
     background = rng.uniform(0.25, 0.8, (3, 1, 1)) + rng.uniform(-0.22, 0.22, (3, cells, cells))
     jitter = 0.025 * np.sin(2 * np.pi * waves)
     picture = Picture(motion, style, np.clip(background, 0, 1), jitter, int(rng.integers(2**40)))
-    return Scene(action, forward, paraphrase, cast, picture)
+    return Scene(action, forward, paraphrase, cast, picture, bystanders)
 
 
 def draw_split(plan: WorldPlan, domain: str, split: Split) -> list[Clip]:

@@ -90,7 +90,6 @@ class Layer:
     alpha: np.ndarray
     shaded: bool = True
     """One half is darker, so that rotation shows."""
-    striped: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,9 @@ def draw_cast(rng: Generator, domain: Domain) -> Cast:
     return Cast(x, y, Thing(container, str(colours[2]), float(rng.uniform(0.34, 0.42)), 0.0))
 
 
-def draw_distractor(rng: Generator, domain: Domain, cast: Cast, motion: Motion, frames: int) -> Layer | None:
+def draw_distractor(
+    rng: Generator, domain: Domain, cast: Cast, motion: Motion, frames: int
+) -> tuple[Thing, Layer] | None:
     """In six scenes of ten an unnamed still sprite, unlike the cast and clear of the action; None otherwise."""
     if rng.random() >= 0.6:
         return None
@@ -156,5 +157,5 @@ def draw_distractor(rng: Generator, domain: Domain, cast: Cast, motion: Motion, 
     for _ in range(20):
         x, y = rng.uniform(-0.85, 0.85, 2)
         if all(np.hypot(x - a, y - b) > 0.5 for a, b in motion.anchors):
-            return sprite(thing, x, y, frames)
+            return thing, sprite(thing, x, y, frames)
     return None
