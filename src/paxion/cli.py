@@ -37,6 +37,8 @@ class Quickstart:
     """Test scenes in each domain."""
     epochs: float = 1.0
     """Multiplies every recipe's epochs: 0.25 is a quick look."""
+    data: Path | None = None
+    """Folder of the clips and features, to share them between runs. Default: the folder of the run."""
 
 
 @dataclass(frozen=True)

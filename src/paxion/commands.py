@@ -66,11 +66,12 @@ def run_quickstart(
     train: int,
     test: int,
     epochs: float,
+    data: Path | None,
 ) -> int:
     """Run the experiment and write the page."""
     if not 0 < epochs < math.inf:
         raise PaxionError(f"got epochs {epochs}, expected a factor above 0; 1 is the whole recipe")
-    plan = QuickstartPlan(out, seed, patcher_seed, backbone, train, test, epochs)
+    plan = QuickstartPlan(out, seed, patcher_seed, backbone, train, test, epochs, data)
     with console.status("starting") as status:
 
         def tell(line: str) -> None:
@@ -80,7 +81,7 @@ def run_quickstart(
 
         results, evaluation, tests = quickstart(plan, tell)
     show(console, results)
-    page(out, results, evaluation, tests, out / "world" / "manifest.jsonl", seed)
+    page(out, results, evaluation, tests, plan.data_folder / "world" / "manifest.jsonl", seed)
     say(console, f"the page: {out / 'report.html'}")
     return 0
 

@@ -55,6 +55,13 @@ class QuickstartPlan:
     """Test scenes in each domain, about 1.86 clips each."""
     epochs: float = 1.0
     """Multiplies the epochs of every recipe; less is faster and worse."""
+    data: Path | None = None
+    """Folder of the clips and features, to share them between runs. None: `out`."""
+
+    @property
+    def data_folder(self) -> Path:
+        """Where clips and features lie."""
+        return self.data or self.out
 
     @property
     def world(self) -> WorldPlan:
@@ -99,10 +106,10 @@ def quickstart(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     backbone = load_backbone(plan.backbone, device)
     with clock.stage("rendering and encoding the clips", tell):
-        manifest = make_world(plan.out / "world", plan.world)
+        manifest = make_world(plan.data_folder / "world", plan.world)
     samples = read_manifest(manifest)
     with clock.stage("encoding the clips with the frozen backbone", tell):
-        extracted = extract(backbone, manifest, samples, plan.out / "features", device=device)
+        extracted = extract(backbone, manifest, samples, plan.data_folder / "features", device=device)
     for names in (("patcher", "patcher-dvdm", "patcher-vtc"), ("fuser", "side-tuning")):
         with clock.stage(f"training {', '.join(names)}", tell):
             train_all(plan, manifest, names, device, backbone.revision)
@@ -173,7 +180,7 @@ def train_one(plan: QuickstartPlan, manifest: Path, name: str, device: str, thre
         torch.set_num_threads(threads)
     backbone = load_backbone(plan.backbone, device)
     samples = [sample for sample in read_manifest(manifest) if sample.split == "train"]
-    extracted = extract(backbone, manifest, samples, plan.out / "features", device=device)
+    extracted = extract(backbone, manifest, samples, plan.data_folder / "features", device=device)
     recipe, folder = plan.recipe(name), plan.out / "models" / name
     start = None if recipe.fuser is None else load_adapter(plan.out / "models" / "patcher", backbone, device).model
     data = training_data(backbone, extracted.store, extracted.keys, samples)
