@@ -9,12 +9,15 @@ One world (seed 0) is shared by all runs. Runs that are done already are read, n
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
 import tyro
 
+from paxion.manifest import read_manifest
 from paxion.quickstart import QuickstartPlan, quickstart
 from paxion.records import Score
 from paxion.report.table import MODELS
@@ -113,9 +116,26 @@ def control_table(runs: Runs, data: str, models: list[str]) -> str:
     return "\n".join(lines)
 
 
+def action_table(study: Study, data: str, model: str) -> str:
+    """Antonym accuracy by pair of actions, mean over runs, hardest first."""
+    samples = read_manifest(study.out / "world" / "manifest.jsonl")
+    pair = {sample.id: sample.action.rstrip("+-") for sample in samples if sample.action}
+    credits: dict[str, list[float]] = defaultdict(list)
+    for folder in sorted(study.out.glob("backbone-*-seed-*")):
+        with (folder / "samples.jsonl").open(encoding="utf-8") as file:
+            for line in file:
+                row = json.loads(line)
+                if (row["model"], row["data"], row["task"], row["control"]) == (model, data, "antonym", "none"):
+                    credits[pair[row["id"]]].append(row["credit"])
+    lines = ["| actions | antonym |", "|---|---|"]
+    ordered = sorted(credits.items(), key=lambda item: fmean(item[1]))
+    return "\n".join(lines + [f"| {name} | {100 * fmean(found):.1f} |" for name, found in ordered])
+
+
 def main() -> None:
     """Run the study and print the tables."""
-    runs = run(tyro.cli(Study, description=__doc__))
+    study = tyro.cli(Study, description=__doc__)
+    runs = run(study)
     names = list(dict.fromkeys(score.model for scores in runs.values() for score in scores))
     models = [model for model in MODELS if model in names]
     texts = [model for model in names if model.startswith("text:")]
@@ -126,6 +146,8 @@ def main() -> None:
         print(seed_table(runs, data, models))
         print(f"\n### {data}: under controls, antonym / reversal / object, mean over runs\n")
         print(control_table(runs, data, ["backbone", "patcher", "fuser"]))
+        print(f"\n### {data}: patcher, antonym by pair of actions, mean over runs\n")
+        print(action_table(study, data, "patcher"))
 
 
 if __name__ == "__main__":

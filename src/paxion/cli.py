@@ -109,7 +109,8 @@ class Patch:
     out: Path = Path("runs/patcher")
     """Folder of the adapter, its log and its checkpoint."""
     recipe: str = "patcher"
-    """patcher (our default), patcher-dvdm (the paper's objectives) or patcher-vtc (no action objectives)."""
+    """patcher (our default), patcher-dvdm (the paper's objectives), patcher-vtc (no action objectives), or the
+    baselines patcher-vtc-differences and patcher-last-frame."""
     backbone: str = "world"
     store: Path = Path("features")
     seed: int = 0

@@ -173,7 +173,7 @@ def _train(
     recipe, model = RECIPES[name], load_backbone(backbone, device())
     start: PatchedModel | None = None if patcher is None else load_adapter(patcher, model, device()).model
     samples = [sample for sample in read_manifest(manifest) if sample.split == "train"]
-    extracted = _features(console, model, manifest, samples, store)
+    extracted = _features(console, model, manifest, samples, store, controls=("reversed", recipe.control))
     data = training_data(model, extracted.store, extracted.keys, samples)
     with progress(console, "epochs", recipe.epochs) as tick:
         trained = train(recipe, model, data, out, seed=seed, start=start, device=device(), tick=lambda _: tick(1))

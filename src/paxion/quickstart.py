@@ -34,6 +34,8 @@ from paxion.video.controls import CONTROLS
 from paxion.video.transform import prepare
 from paxion.world.generate import WorldPlan, draw_split, write_world
 
+TRAINED = ("patcher-vtc", "patcher-dvdm", "patcher", "fuser", "side-tuning")
+"""The recipes of the experiment, in the order of the table."""
 ENSEMBLE_WEIGHT = 0.5
 CONTROLLED = ("backbone", "patcher", "fuser")
 """Models that are probed under every control; the others on the clips as they are."""
@@ -122,7 +124,7 @@ def quickstart(
         "manifest": {"path": str(manifest), "hash": manifest_hash(manifest)},
         "sampler": extracted.store.spec.sampler,
         "backbone": describe(backbone, samples),
-        "recipes": {name: asdict(plan.recipe(name)) for name in RECIPES},
+        "recipes": {name: asdict(plan.recipe(name)) for name in TRAINED},
         "ensemble": {"weight": ENSEMBLE_WEIGHT},
         "seconds": clock.seconds,
         "missed": evaluation.missed,
@@ -194,7 +196,7 @@ def train_one(plan: QuickstartPlan, manifest: Path, name: str, device: str, thre
 def encoders(plan: QuickstartPlan, backbone: Backbone, device: str) -> list[Encoder]:
     """Every model of the run, in the order of the table."""
     patched: dict[str, PatchedEncoder] = {
-        name: load_adapter(plan.out / "models" / name, backbone, device) for name in RECIPES
+        name: load_adapter(plan.out / "models" / name, backbone, device) for name in TRAINED
     }
     ensemble = EnsembleEncoder("ensemble", patched["patcher"], ENSEMBLE_WEIGHT)
     return [BackboneEncoder("backbone", backbone), *patched.values(), ensemble]

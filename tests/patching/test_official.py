@@ -105,5 +105,5 @@ def test_a_hole_in_the_layers_is_named():
 
 def test_what_is_ours_has_no_published_name():
     patcher = KnowledgePatcher(dataclasses.replace(SMALL, difference_tokens=True))
-    with pytest.raises(PaxionError, match=r"unknown: difference\.bias, difference\.weight"):
+    with pytest.raises(PaxionError, match=r"unknown: difference\.0\.bias, difference\.0\.weight"):
         patcher_to_official(patcher.state_dict())

@@ -113,12 +113,17 @@ def test_reversal_flips_the_sign_of_the_differences():
     torch.testing.assert_close(frame_differences(tokens.flip(1)), -frame_differences(tokens).flip(1))
 
 
-def test_a_still_clip_has_difference_tokens_made_of_bias_and_code_alone():
-    patcher = make(difference_tokens=True, spatial_embedding=True)
-    still = some_tokens()[:, :1].expand(-1, 4, -1, -1)
-    code = patcher.code()
-    media = torch.cat([still + code, (patcher.difference.bias + code).expand(2, -1, -1, -1)], 1)
-    torch.testing.assert_close(patcher(still), patcher.perceiver(media.flatten(1, 2)), rtol=1e-5, atol=1e-5)
+def test_difference_tokens_by_hand():
+    """A token and how it changes, through two layers, with the code of its place and frame."""
+    patcher, tokens = make(difference_tokens=True, spatial_embedding=True), some_tokens()
+    change = torch.empty_like(tokens)
+    change[:, 1:-1] = (tokens[:, 2:] - tokens[:, :-2]) / 2
+    change[:, 0], change[:, -1] = tokens[:, 1] - tokens[:, 0], tokens[:, -1] - tokens[:, -2]
+    first, _, last = patcher.difference
+    hidden = torch.cat([tokens, change], -1) @ first.weight.T + first.bias
+    hidden = 0.5 * hidden * (1 + torch.erf(hidden / 2**0.5))
+    media = torch.cat([tokens, hidden @ last.weight.T + last.bias], 1) + patcher.code().repeat(2, 1, 1)
+    torch.testing.assert_close(patcher(tokens), patcher.perceiver(media.flatten(1, 2)), rtol=1e-5, atol=1e-5)
 
 
 def test_pooled_is_the_mean_over_the_latents():

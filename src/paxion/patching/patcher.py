@@ -36,7 +36,7 @@ class PatcherConfig:
     spatial_embedding: bool = False
     """Not the paper's: add a learned vector per place in the frame."""
     difference_tokens: bool = False
-    """Not the paper's: append P tokens per frame made of how its tokens change over time."""
+    """Not the paper's: append P tokens per frame made of its tokens and how they change over time."""
     pooled: bool = False
     """Return the mean over the latents, (B, 1, D)."""
     temperature: float = 0.07
@@ -79,6 +79,8 @@ class KnowledgePatcher(nn.Module):
         self.spatial_embedding = (
             nn.Parameter(torch.randn(config.tokens_per_frame, width)) if config.spatial_embedding else None
         )
+        # Two layers, so that what changes can be read together with what it is: turning left or right is told by
+        # neither the picture nor its change alone.
         self.difference = (
             nn.Sequential(nn.Linear(2 * width, width // 2), nn.GELU(), nn.Linear(width // 2, width))
             if config.difference_tokens

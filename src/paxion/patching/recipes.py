@@ -25,6 +25,8 @@ class Recipe:
     latents: int = 8
     heads: int = 4
     dim_head: int = 32
+    control: str = "none"
+    """What is shown of each clip in training; anything but "none" asks what can be learned without the whole clip."""
     token_noise: float = 0.0
     """Standard deviation of normal noise on the tokens in training (ours; the world's tokens have unit scale). Without
     it, longer training loses objects of a visual domain that was not trained on."""
@@ -40,6 +42,11 @@ class Recipe:
     """Anneal the rate to zero over all steps; otherwise it is constant."""
     warmup: int = 30
     """Steps over which the rate rises."""
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense together."""
+        if self.atm and self.control != "none":
+            raise ValueError(f"got control {self.control!r} with ATM, expected none: ATM compares whole clips")
 
     def patcher_config(self, dim: int, token_width: int, frames: int, tokens_per_frame: int) -> PatcherConfig:
         """The patcher for a backbone of these sizes."""
@@ -66,9 +73,12 @@ _OURS = {
 RECIPES: dict[str, Recipe] = {
     "patcher-vtc": Recipe(),
     "patcher-dvdm": Recipe(vac=True, atm=0.4),
+    "patcher-vtc-differences": Recipe(spatial_embedding=True, difference_tokens=True),
+    "patcher-last-frame": Recipe(control="last", spatial_embedding=True),
     "patcher": Recipe(**_OURS),  # type: ignore[arg-type]
     "fuser": Recipe(**_OURS, fuser="xattn", epochs=6, rate=1e-3),  # type: ignore[arg-type]
     "side-tuning": Recipe(**_OURS, fuser="side_tuning", epochs=6, rate=1e-3),  # type: ignore[arg-type]
 }
-"""patcher-dvdm has the paper's objectives and patcher at the world's size; patcher is our default; the last two start
-from a trained patcher."""
+"""patcher-dvdm has the paper's objectives and patcher at the world's size, patcher is our default. Between them two
+baselines: the default's tokens without its objectives, and what a single frame gives away. The last two start from a
+trained patcher."""

@@ -90,7 +90,7 @@ def losses(
     text, has_antonym = data.captions[rows].to(device), data.has_antonym[rows].to(device)
     antonym = data.antonyms[rows].to(device)
     noise = recipe.token_noise if model.training else 0.0
-    video = model(_read(data.store, keys, "none", device, noise))
+    video = model(_read(data.store, keys, recipe.control, device, noise))
     temperature, smoothing = model.temperature, recipe.label_smoothing
     vac = (antonym, has_antonym) if recipe.vac else (None, None)
     parts = {

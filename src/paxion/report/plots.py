@@ -54,6 +54,8 @@ CONTROL_LABELS = {
     "first": "first frame only",
     "blind": "blank clip",
 }
+LABEL = 24
+"""Longest name at an axis, in characters: more would leave no room for the panels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +171,16 @@ def _draw(
     return _inline(buffer.getvalue(), name, title)
 
 
+def _short(name: str) -> str:
+    """A model's name at most LABEL characters long: its end, which tells folders apart."""
+    return name if len(name) <= LABEL else "…" + name[1 - LABEL :]
+
+
 def _draw_panel(axes: Axes, panel: Panel, lines: Sequence[str], left: float) -> None:
     axes.set_title(panel.title, fontsize=11, fontweight="bold")
     axes.set_xlim(100 * left, 102)
     axes.set_ylim(len(lines) - 0.4, -0.6)
-    axes.set_yticks(range(len(lines)), labels=list(lines))
+    axes.set_yticks(range(len(lines)), labels=[_short(line) for line in lines])
     axes.tick_params(length=0, labelbottom=True)
     axes.grid(axis="both", color=RULE, linewidth=0.6)
     axes.set_axisbelow(True)

@@ -8,14 +8,24 @@ from paxion.records import PROBES, TASKS, Score
 from paxion.report.table import CONTROLS, DATA_NOTES, TEXT, data_names, look_up, model_names, percent
 from paxion.report.verdict import GUESS, SHOWN, level, patched_name
 
+SEPARATE = 0.9
+"""Below this cosine, a caption and its antonym are far enough apart to be told apart by their vectors."""
+WORLD_LIMITS = (
+    "The single-frame controls ask a model that was trained on whole clips. One that is trained on last frames alone "
+    "learns what some actions end in; docs/world.md tells how far it gets.",
+    "An object foil changes colour and shape at once, so telling colours apart is enough.",
+    "The same actions, said in the same ways, are in training and test: nothing here is about new actions or words.",
+    "No choice was made on the test clips: the settings were chosen on validation clips.",
+    "The clips are drawings of moving shapes. How large the effect is on filmed video is unknown.",
+)
+
 
 def trust(scores: Sequence[Score], provenance: Mapping[str, object]) -> list[str]:
     """Short paragraphs: sizes and intervals, seeds, texts alone, controls, ties, disclosures. They follow the data."""
     points = [_sizes(scores), _seeds(scores), _texts(scores), _controls(scores), _ties(scores)]
     if set(data_names(scores)) & set(DATA_NOTES):
         points.append(_hard_negatives(provenance))
-        points.append("No choice was made on the test clips: the settings were chosen on validation clips.")
-        points.append("The clips are drawings of moving shapes. How large the effect is on filmed video is unknown.")
+        points += WORLD_LIMITS
     return [point for point in points if point]
 
 
@@ -116,4 +126,6 @@ def _hard_negatives(provenance: Mapping[str, object]) -> str:
     cosine = backbone.get("antonym_cosine") if isinstance(backbone, Mapping) else None
     if isinstance(cosine, int | float):
         text += f" (mean cosine of the two: {cosine:.2f})"
-    return text + ". Where it fails on antonyms, the words are not the reason."
+        if cosine < SEPARATE:
+            return text + ". Where it fails on antonyms, the words are not the reason."
+    return text + "."
