@@ -1,9 +1,17 @@
+import resource
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 
+from paxion.backbones.world import save_world
 from paxion.files import make_folder, replacing, write_text
+from paxion.patching.checkpoint import save_adapter
+from paxion.patching.model import PatchedModel
+from paxion.patching.recipes import RECIPES
 from paxion.records import PaxionError
+from paxion.video.encode import write_clip
 
 
 def test_the_file_appears_whole_and_under_its_own_suffix(tmp_path: Path):
@@ -69,3 +77,31 @@ def test_make_folder_makes_parents_and_minds_no_folder_that_exists(tmp_path: Pat
     make_folder(tmp_path / "a" / "b")
     make_folder(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
+
+
+@contextmanager
+def files_no_larger_than(size: int):
+    """A disk that is full after `size` bytes, as far as one file can tell."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, tiny_backbone):
+    sizes = tiny_backbone.dim, tiny_backbone.token_width, tiny_backbone.frames, tiny_backbone.tokens_per_frame
+    recipe = RECIPES["patcher"]
+    model = PatchedModel(recipe.patcher_config(*sizes))
+    writers = (
+        lambda: write_text(tmp_path / "a.txt", "x" * 100_000),
+        lambda: save_world(tiny_backbone, tmp_path / "w.safetensors", {}),
+        lambda: save_adapter(tmp_path / "adapter", "patcher", model, tiny_backbone, recipe, {}),
+        lambda: write_clip(tmp_path / "v.mp4", torch.randint(0, 255, (9, 128, 128, 3), dtype=torch.uint8)),
+    )
+    for write in writers:
+        with files_no_larger_than(4096), pytest.raises(PaxionError, match="cannot write") as caught:
+            write()
+        assert "\n" not in str(caught.value)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -215,6 +215,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(getattr(commands, FUNCTIONS[type(command)])(Console(), **settings))
     except PaxionError as error:
         print(f"paxion: {error}", file=sys.stderr)
+    except OSError as error:
+        what = error.strerror or str(error)
+        print(f"paxion: {what}: {error.filename or 'a file could not be read or written'}", file=sys.stderr)
     except KeyboardInterrupt:
         print("paxion: interrupted; the same command goes on where it stopped", file=sys.stderr)
     return 1

@@ -76,7 +76,7 @@ def run_quickstart(
 
         def tell(line: str) -> None:
             status.update(line)
-            if line.endswith(" s"):
+            if line.endswith(" s") or not console.is_terminal:
                 say(console, line)
 
         results, evaluation, tests = quickstart(plan, tell)

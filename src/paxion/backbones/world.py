@@ -16,11 +16,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from paxion.backbones.base import Features, normalise
-from paxion.files import replacing
+from paxion.files import write_bytes
 from paxion.records import PaxionError
 
 SHIPPED = Path(__file__).parent / "weights" / "world.safetensors"
@@ -146,8 +146,7 @@ def save_world(model: WorldBackbone, path: Path, card: dict[str, object]) -> Non
     # One entry only: safetensors writes several in any order, and the same weights should give the same file.
     header = {"world": json.dumps({"config": asdict(model.config), "card": card})}
     weights = {name: value.detach().cpu().half().contiguous() for name, value in model.state_dict().items()}
-    with replacing(path) as temporary:
-        save_file(weights, temporary, metadata=header)
+    write_bytes(path, save(weights, metadata=header))
 
 
 def read_card(path: Path = SHIPPED) -> dict[str, object]:

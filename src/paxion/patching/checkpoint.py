@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from paxion import __version__
 from paxion.backbones.base import Backbone
-from paxion.files import make_folder, replacing, write_text
+from paxion.files import make_folder, write_bytes, write_text
 from paxion.patching.fuser import FuserConfig
 from paxion.patching.model import PatchedEncoder, PatchedModel
 from paxion.patching.patcher import PatcherConfig
@@ -28,8 +28,8 @@ def save_adapter(
 ) -> None:
     """Write a trained patcher (and fuser) with what is needed to load it again. The card is written last."""
     make_folder(folder)
-    with replacing(folder / WEIGHTS) as temporary:
-        save_file({key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}, temporary)
+    weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    write_bytes(folder / WEIGHTS, save(weights))
     card = {
         "paxion": __version__,
         "name": name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import time
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from paxion.backbones.base import Backbone, Features, text_vectors
 from paxion.features.store import FeatureStore
-from paxion.files import make_folder, replacing
+from paxion.files import make_folder, write_bytes
 from paxion.patching.model import PatchedModel
 from paxion.patching.objectives import action_temporal_matching, antonym_pair, contrastive, template_contrastive
 from paxion.patching.recipes import Recipe
@@ -211,8 +212,9 @@ def _checkpoint(
     folder: Path, model: PatchedModel, optimiser: torch.optim.Optimizer, run: dict[str, Any], epochs: int
 ) -> None:
     state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "run": run, "epochs": epochs}
-    with replacing(folder / "checkpoint.pt") as temporary:
-        torch.save(state, temporary)
+    data = io.BytesIO()
+    torch.save(state, data)
+    write_bytes(folder / "checkpoint.pt", data.getvalue())
 
 
 def _resume(folder: Path, model: PatchedModel, optimiser: torch.optim.Optimizer, run: dict[str, Any]) -> int:
