@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pytest
@@ -191,6 +191,20 @@ def test_patch_and_fuse_write_adapters_and_logs(call, tiny_manifest, weights, st
     common = ["--backbone", weights, "--store", store]
     assert call("patch", tiny_manifest, "--recipe", "patcher-vtc", "--out", other, *common)[0] == 0
     assert call("fuse", tiny_manifest, "--patcher", other, "--out", tmp_path / "vtc-fused", *common)[0] == 0
+
+
+def test_every_part_of_a_recipe_can_be_switched(call, tiny_manifest, weights, store, tmp_path):
+    folder = tmp_path / "changed"
+    changes = ["--change.epochs", 1, "--change.difference-tokens", "False", "--change.atm", 0.4, "--change.template", 0]
+    status, _, _ = call(*["patch", tiny_manifest, "--out", folder, "--backbone", weights, "--store", store], *changes)
+    assert status == 0
+    card = json.loads((folder / "adapter.json").read_text())
+    expected = replace(RECIPES["patcher"], epochs=1, difference_tokens=False, atm=0.4, template=0.0)
+    assert card["recipe"] == asdict(expected) and card["patcher"]["difference_tokens"] is False
+    (line,) = (folder / "log.jsonl").read_text().splitlines()
+    assert "template" not in json.loads(line) and "atm" in json.loads(line)
+    status, _, err = call("patch", tiny_manifest, "--out", folder, "--backbone", weights, "--change.atm", "-1")
+    assert status == 1 and "got atm -1.0, expected 0 or more" in one_line(err)
 
 
 def test_patching_other_clips_into_the_same_folder_is_refused(call, tiny_manifest, weights, store, tmp_path):

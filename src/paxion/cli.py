@@ -102,6 +102,29 @@ class FeaturesCommand:
 
 
 @dataclass(frozen=True)
+class Change:
+    """Changes to the recipe; what is not given stays as the recipe has it."""
+
+    vac: bool | None = None
+    """Antonyms of the batch as further wrong texts."""
+    atm: float | None = None
+    """Weight of action-temporal matching: clip against its reversal."""
+    antonym_pair: float | None = None
+    """Weight of the choice between caption and antonym."""
+    template: float | None = None
+    """Weight of the choice among templates."""
+    difference_tokens: bool | None = None
+    """Tokens of how the clip changes."""
+    spatial_embedding: bool | None = None
+    """A learned vector per place in the frame."""
+    token_noise: float | None = None
+    """Standard deviation of noise on the tokens."""
+    epochs: int | None = None
+    batch: int | None = None
+    rate: float | None = None
+
+
+@dataclass(frozen=True)
 class Patch:
     """Train a Knowledge Patcher on the train split of a manifest."""
 
@@ -114,6 +137,7 @@ class Patch:
     backbone: str = "world"
     store: Path = Path("features")
     seed: int = 0
+    change: Change = field(default_factory=Change)
 
 
 @dataclass(frozen=True)
@@ -129,6 +153,7 @@ class Fuse:
     backbone: str = "world"
     store: Path = Path("features")
     seed: int = 0
+    change: Change = field(default_factory=Change)
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,7 @@ def make_world(console: Console, out: Path, seed: int, train: int, val: int, tes
 def pretrain_world(console: Console, out: Path, seed: int, scenes: int, steps: int) -> int:
     """Train the small backbone and write its weights with their card."""
     plan = PretrainPlan(seed=seed, scenes=scenes, steps=steps)
+    make_folder(out.parent)
     with progress(console, "steps", steps) as tick:
         model, card = pretrain(plan, lambda _: tick(1), device())
     card["validation"] = validation_scores(model, seed)
@@ -151,26 +152,45 @@ def _features(
     return extracted
 
 
-def patch(console: Console, manifest: Path, out: Path, recipe: str, backbone: str, store: Path, seed: int) -> int:
-    """Train a patcher."""
-    return _train(console, manifest, out, recipe, backbone, store, seed, None)
+def patch(
+    console: Console, manifest: Path, out: Path, recipe: str, backbone: str, store: Path, seed: int, change: Any
+) -> int:
+    """Train a patcher. change: a dataclass whose fields that are not None replace those of the recipe."""
+    return _train(console, manifest, out, recipe, backbone, store, seed, change, None)
 
 
 def fuse(
-    console: Console, manifest: Path, patcher: Path, out: Path, recipe: str, backbone: str, store: Path, seed: int
+    console: Console,
+    manifest: Path,
+    patcher: Path,
+    out: Path,
+    recipe: str,
+    backbone: str,
+    store: Path,
+    seed: int,
+    change: Any,
 ) -> int:
     """Train a fuser on a patcher."""
-    return _train(console, manifest, out, recipe, backbone, store, seed, patcher)
+    return _train(console, manifest, out, recipe, backbone, store, seed, change, patcher)
 
 
 def _train(
-    console: Console, manifest: Path, out: Path, name: str, backbone: str, store: Path, seed: int, patcher: Path | None
+    console: Console,
+    manifest: Path,
+    out: Path,
+    name: str,
+    backbone: str,
+    store: Path,
+    seed: int,
+    change: Any,
+    patcher: Path | None,
 ) -> int:
     known = [key for key, recipe in RECIPES.items() if (recipe.fuser is None) == (patcher is None)]
     if name not in known:
         raise unknown_name("recipe", name, known)
     make_folder(out)
-    recipe, model = RECIPES[name], load_backbone(backbone, device())
+    changed = {key: value for key, value in asdict(change).items() if value is not None}
+    recipe, model = replace(RECIPES[name], **changed), load_backbone(backbone, device())
     start: PatchedModel | None = None if patcher is None else load_adapter(patcher, model, device()).model
     samples = [sample for sample in read_manifest(manifest) if sample.split == "train"]
     extracted = _features(console, model, manifest, samples, store, controls=("reversed", recipe.control))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from paxion.patching.fuser import FuserConfig, FuserKind
 from paxion.patching.patcher import PatcherConfig
+from paxion.records import PaxionError
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,15 @@ class Recipe:
     """Steps over which the rate rises."""
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense together."""
+        """Refuse what makes no sense."""
         if self.atm and self.control != "none":
-            raise ValueError(f"got control {self.control!r} with ATM, expected none: ATM compares whole clips")
+            raise PaxionError(f"got control {self.control!r} with ATM, expected none: ATM compares whole clips")
+        for name, least in (("epochs", 1), ("batch", 2)):
+            if getattr(self, name) < least:
+                raise PaxionError(f"got {name} {getattr(self, name)}, expected at least {least}")
+        for name in ("atm", "antonym_pair", "template", "token_noise", "rate"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise PaxionError(f"got {name} {getattr(self, name)}, expected 0 or more")
 
     def patcher_config(self, dim: int, token_width: int, frames: int, tokens_per_frame: int) -> PatcherConfig:
         """The patcher for a backbone of these sizes."""

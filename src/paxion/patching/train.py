@@ -139,8 +139,6 @@ def train(
     epoch and ends with the same weights. start: a trained patcher to begin from, which keeps its own sizes. tick gets
     each epoch's line. Raises PaxionError when the folder holds the checkpoint of another training.
     """
-    if recipe.batch < 2:
-        raise PaxionError(f"got batch {recipe.batch}, expected at least 2: contrastive losses need negatives")
     torch.manual_seed(seed)
     sizes = backbone.dim, backbone.token_width, backbone.frames, backbone.tokens_per_frame
     patcher = recipe.patcher_config(*sizes) if start is None else start.patcher.config
