@@ -88,3 +88,16 @@ def test_trust_follows_the_data(make_scores):
         assert expected in points
     assert "3 training runs (seeds 0, 1, 2)" in " ".join(trust(make_scores(seeds=(0, 1, 2)), {}))
     assert "mean cosine" not in " ".join(trust(make_scores(), {}))
+
+
+def test_what_matching_captions_alone_reaches_is_said(make_score):
+    def scores(plain, width):
+        bounds = {"low": plain - width, "high": plain + width}
+        ours = [make_score(m, t, v) for t in ("antonym", "reversal") for m, v in (("backbone", 0.5), ("patcher", 0.9))]
+        return ours + [replace(make_score("patcher-vtc", t, plain), **bounds) for t in ("antonym", "reversal")]
+
+    assert "(patcher-vtc) reaches clearly less: 60.0 % on antonyms and 60.0 % on reversal." in verdict(
+        scores(0.6, 0.02)
+    )
+    assert "(patcher-vtc) reaches about as much: 88.0 % on antonyms" in verdict(scores(0.88, 0.05))
+    assert "captions only" not in verdict([score for score in scores(0.6, 0.02) if score.model != "patcher-vtc"])

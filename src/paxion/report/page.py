@@ -42,8 +42,8 @@ GLOSSES = {
     "backbone": "the video-language model as it came, frozen",
     "patcher-vtc": "Knowledge Patcher trained only to match clips and captions (VTC)",
     "patcher-dvdm": "the same, trained on what changes in time as well, as in the paper (VTC and DVDM)",
-    "patcher": "Knowledge Patcher with our settings: a small network that reads the frozen features, trained on more "
-    "choices between an action and its opposite",
+    "patcher": "Knowledge Patcher with our settings: it also reads how the frozen features change over time, and is "
+    "trained on more choices between an action and its opposite",
     "fuser": "Knowledge Fuser: patcher and backbone joined by a trained layer, to keep both actions and objects",
     "side-tuning": "a weighted sum of patcher and backbone vectors, in place of the fuser",
     "ensemble": "the scores of patcher and backbone, added with a weight",

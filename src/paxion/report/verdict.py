@@ -15,6 +15,7 @@ HARDLY = 0.6
 """Below this a model is said to do hardly better than guessing, even if its interval leaves guessing out."""
 ACTIONS = {"antonym": "on antonyms", "reversal": "on reversal"}
 PATCHED = ("patcher", "patcher-dvdm", "patcher-vtc")
+PLAIN = "patcher-vtc"
 COMBINED = {"fuser": "The fuser", "ensemble": "The ensemble"}
 SHOWN = {
     "shuffled": "with the frames shuffled",
@@ -39,6 +40,7 @@ def verdict_sentences(scores: Sequence[Score]) -> list[str]:
     patched = patched_name(scores, data)
     if patched is not None:
         sentences.append(_patch(scores, data, patched))
+        sentences.append(_plain(scores, data, patched))
     sentences += _shortcuts(scores, data, patched or "backbone")
     joined = [model for model in COMBINED if _probe(scores, model, data, "object")]
     sentences += [_combined(scores, data, model, brief=model != joined[0]) for model in joined]
@@ -122,6 +124,18 @@ def _patch(scores: Sequence[Score], data: str, patched: str) -> str:
         for task, how in shared.items()
     ]
     return f"{name} is {' and '.join(parts)}."
+
+
+def _plain(scores: Sequence[Score], data: str, patched: str) -> str:
+    """What matching captions alone reaches: without it, all of the gain would look like that of the objectives."""
+    full, plain = _actions(scores, patched, data), _actions(scores, PLAIN, data)
+    if patched == PLAIN or not plain or full.keys() != plain.keys():
+        return ""
+    gains = {change(full[task], plain[task]) for task in full}
+    how = {frozenset({"up"}): "clearly less", frozenset({"down"}): "clearly more"}.get(
+        frozenset(gains), "about as much"
+    )
+    return f"A patcher trained to match captions only ({PLAIN}) reaches {how}: {_list(plain)}."
 
 
 def _shortcuts(scores: Sequence[Score], data: str, model: str) -> list[str]:
