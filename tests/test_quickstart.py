@@ -13,7 +13,7 @@ from paxion.backbones.world import save_world
 from paxion.cli import main
 from paxion.manifest import read_manifest
 from paxion.patching.recipes import RECIPES
-from paxion.quickstart import TRAINED, QuickstartPlan, action_chance
+from paxion.quickstart import SHORTCUT, TRAINED, QuickstartPlan, action_chance
 from paxion.records import PROBES, RETRIEVALS, Sample
 from paxion.results import Results, read_results, read_rows
 
@@ -40,7 +40,7 @@ def run(tiny_backbone, tmp_path_factory) -> tuple[Path, Path, float]:
 def test_everything_is_written(run):
     out, *_ = run
     assert {path.name for path in out.iterdir()} >= {"report.html", "results.json", "samples.jsonl", "world", "models"}
-    assert {path.name for path in (out / "models").iterdir()} == set(TRAINED)
+    assert {path.name for path in (out / "models").iterdir()} == {*TRAINED, SHORTCUT}
     for name in TRAINED:
         assert {"adapter.json", "adapter.safetensors", "log.jsonl"} <= {
             p.name for p in (out / "models" / name).iterdir()
@@ -81,7 +81,7 @@ def test_the_provenance_is_enough_to_run_it_again(run):
     assert (found["seed"], found["patcher_seed"], found["sampler"]) == (0, 0, "midpoint")
     assert found["backbone"]["name"] == "world" and len(found["backbone"]["revision"]) == 12
     assert -1 <= found["backbone"]["antonym_cosine"] <= 1
-    assert set(found["recipes"]) == set(TRAINED) and found["recipes"]["fuser"]["epochs"] == 1
+    assert set(found["recipes"]) == {*TRAINED, SHORTCUT} and found["recipes"]["fuser"]["epochs"] == 1
     assert all(miss["count"] > 0 for miss in found["missed"])
     assert not [miss for miss in found["missed"] if "read" in miss["reason"]]
 

@@ -36,6 +36,8 @@ from paxion.world.generate import WorldPlan, draw_split, write_world
 
 TRAINED = ("patcher-vtc", "patcher-dvdm", "patcher", "fuser", "side-tuning")
 """The recipes of the experiment, in the order of the table."""
+SHORTCUT = "patcher-last-frame"
+"""Trained and probed on last frames alone: what actions end in, learned without seeing them happen."""
 ENSEMBLE_WEIGHT = 0.5
 CONTROLLED = ("backbone", "patcher", "fuser")
 """Models that are probed under every control; the others on the clips as they are."""
@@ -112,7 +114,7 @@ def quickstart(
     samples = read_manifest(manifest)
     with clock.stage("encoding the clips with the frozen backbone", tell):
         extracted = extract(backbone, manifest, samples, plan.data_folder / "features", device=device)
-    for names in (("patcher", "patcher-dvdm", "patcher-vtc"), ("fuser", "side-tuning")):
+    for names in (("patcher", "patcher-dvdm", "patcher-vtc", SHORTCUT), ("fuser", "side-tuning")):
         with clock.stage(f"training {', '.join(names)}", tell):
             train_all(plan, manifest, names, device, backbone.revision)
     tests = {name: [s for s in samples if s.source == name and s.split == "test"] for name in ("world-A", "world-B")}
@@ -124,7 +126,7 @@ def quickstart(
         "manifest": {"path": str(manifest), "hash": manifest_hash(manifest)},
         "sampler": extracted.store.spec.sampler,
         "backbone": describe(backbone, samples),
-        "recipes": {name: asdict(plan.recipe(name)) for name in TRAINED},
+        "recipes": {name: asdict(plan.recipe(name)) for name in (*TRAINED, SHORTCUT)},
         "ensemble": {"weight": ENSEMBLE_WEIGHT},
         "seconds": clock.seconds,
         "missed": evaluation.missed,
@@ -193,13 +195,17 @@ def train_one(plan: QuickstartPlan, manifest: Path, name: str, device: str, thre
     save_adapter(folder, name, model, backbone, recipe, {"run": _run(plan, backbone.revision), "clips": len(data)})
 
 
-def encoders(plan: QuickstartPlan, backbone: Backbone, device: str) -> list[Encoder]:
-    """Every model of the run, in the order of the table."""
+def encoders(plan: QuickstartPlan, backbone: Backbone, device: str) -> list[tuple[Encoder, tuple[str, ...]]]:
+    """Every model of the run in the order of the table, with the controls that it is probed under."""
     patched: dict[str, PatchedEncoder] = {
-        name: load_adapter(plan.out / "models" / name, backbone, device) for name in TRAINED
+        name: load_adapter(plan.out / "models" / name, backbone, device) for name in (*TRAINED, SHORTCUT)
     }
+    shortcut = patched.pop(SHORTCUT)
     ensemble = EnsembleEncoder("ensemble", patched["patcher"], ENSEMBLE_WEIGHT)
-    return [BackboneEncoder("backbone", backbone), *patched.values(), ensemble]
+    models: list[Encoder] = [BackboneEncoder("backbone", backbone), *patched.values(), ensemble]
+    every = tuple(control for control in CONTROLS if control != "reversed")
+    controlled = [(model, every if model.name in CONTROLLED else ("none",)) for model in models]
+    return [*controlled, (shortcut, (plan.recipe(SHORTCUT).control,))]
 
 
 def probe_all(
@@ -212,11 +218,9 @@ def probe_all(
 ) -> Evaluation:
     """All models on both domains, and the scorers that read texts only."""
     total = Evaluation()
-    every = tuple(control for control in CONTROLS if control != "reversed")
     train_samples = [sample for sample in samples if sample.split == "train"]
     for data, test in tests.items():
-        for encoder in encoders(plan, backbone, device):
-            controls = every if encoder.name in CONTROLLED else ("none",)
+        for encoder, controls in encoders(plan, backbone, device):
             total.add(
                 evaluate(
                     encoder, extracted.store, extracted.keys, test,

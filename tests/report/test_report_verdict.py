@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+from paxion.report.table import main_table
 from paxion.report.trust import trust
 from paxion.report.verdict import verdict
 
@@ -96,8 +97,14 @@ def test_what_matching_captions_alone_reaches_is_said(make_score):
         ours = [make_score(m, t, v) for t in ("antonym", "reversal") for m, v in (("backbone", 0.5), ("patcher", 0.9))]
         return ours + [replace(make_score("patcher-vtc", t, plain), **bounds) for t in ("antonym", "reversal")]
 
-    assert "(patcher-vtc) reaches clearly less: 60.0 % on antonyms and 60.0 % on reversal." in verdict(
-        scores(0.6, 0.02)
-    )
-    assert "(patcher-vtc) reaches about as much: 88.0 % on antonyms" in verdict(scores(0.88, 0.05))
+    assert "(patcher-vtc) has 60.0 % on antonyms and 60.0 % on reversal: clearly less." in verdict(scores(0.6, 0.02))
+    assert "has 88.0 % on antonyms and 88.0 % on reversal: not clearly different." in verdict(scores(0.88, 0.05))
     assert "captions only" not in verdict([score for score in scores(0.6, 0.02) if score.model != "patcher-vtc"])
+
+
+def test_what_last_frames_alone_teach_is_said_and_is_no_row_of_the_tables(make_score):
+    scores = [make_score(m, "antonym", v) for m, v in (("backbone", 0.5), ("patcher", 0.9))]
+    scores.append(replace(make_score("patcher-last-frame", "antonym", 0.76), control="last"))
+    assert "on last frames alone (patcher-last-frame) has 76.0 % on antonyms." in verdict(scores)
+    assert any("has 76.0 % on antonyms. That much can be learned" in point for point in trust(scores, {}))
+    assert [row.model for row in main_table(scores, scores[0].data)] == ["backbone", "patcher"]

@@ -104,7 +104,9 @@ def model_names(scores: Sequence[Score], *, text: bool = True) -> list[str]:
 
     With `text`, the text-only rows close the list: "text:best" alone where it exists, else all of them.
     """
-    seen = list(dict.fromkeys(score.model for score in scores if score.model != CHANCE))
+    # A model that was asked under controls only is no row of the tables, unless all were.
+    plain = [score for score in scores if score.control == "none"] or scores
+    seen = list(dict.fromkeys(score.model for score in plain if score.model != CHANCE))
     seeing = [name for name in MODELS if name in seen]
     seeing += [name for name in seen if name not in MODELS and not name.startswith(TEXT)]
     reading = [name for name in seen if name.startswith(TEXT)] if text else []

@@ -16,6 +16,7 @@ HARDLY = 0.6
 ACTIONS = {"antonym": "on antonyms", "reversal": "on reversal"}
 PATCHED = ("patcher", "patcher-dvdm", "patcher-vtc")
 PLAIN = "patcher-vtc"
+LAST_FRAME = "patcher-last-frame"
 COMBINED = {"fuser": "The fuser", "ensemble": "The ensemble"}
 SHOWN = {
     "shuffled": "with the frames shuffled",
@@ -41,6 +42,7 @@ def verdict_sentences(scores: Sequence[Score]) -> list[str]:
     if patched is not None:
         sentences.append(_patch(scores, data, patched))
         sentences.append(_plain(scores, data, patched))
+        sentences.append(end_states(scores, data))
     sentences += _shortcuts(scores, data, patched or "backbone")
     joined = [model for model in COMBINED if _probe(scores, model, data, "object")]
     sentences += [_combined(scores, data, model, brief=model != joined[0]) for model in joined]
@@ -133,9 +135,15 @@ def _plain(scores: Sequence[Score], data: str, patched: str) -> str:
         return ""
     gains = {change(full[task], plain[task]) for task in full}
     how = {frozenset({"up"}): "clearly less", frozenset({"down"}): "clearly more"}.get(
-        frozenset(gains), "about as much"
+        frozenset(gains), "not clearly different"
     )
-    return f"A patcher trained to match captions only ({PLAIN}) reaches {how}: {_list(plain)}."
+    return f"A patcher trained to match captions only ({PLAIN}) has {_list(plain)}: {how}."
+
+
+def end_states(scores: Sequence[Score], data: str) -> str:
+    """What a patcher reaches that is trained and asked on last frames alone."""
+    cells = {task: cell for task in ACTIONS if (cell := _probe(scores, LAST_FRAME, data, task, "last"))}
+    return f"A patcher trained and tested on last frames alone ({LAST_FRAME}) has {_list(cells)}." if cells else ""
 
 
 def _shortcuts(scores: Sequence[Score], data: str, model: str) -> list[str]:
