@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from paxion.records import PROBES, TASKS, Score
 from paxion.report.table import CONTROLS, DATA_NOTES, TEXT, data_names, look_up, model_names, percent
-from paxion.report.verdict import GUESS, SHOWN, end_states, level, patched_name
+from paxion.report.verdict import SHOWN, end_states, level, patched_name
 
 SEPARATE = 0.9
 """Below this cosine, a caption and its antonym are far enough apart to be told apart by their vectors."""
@@ -92,14 +92,10 @@ def _controls(scores: Sequence[Score]) -> str:
     if full is None or not cells:
         return "No control was run: how much of the score comes from single frames alone is not known."
     name = max(cells, key=lambda key: cells[key].value)
-    text = (
+    return (
         f"Controls: on {data} antonyms the {model} has {percent(full.value)} % with the whole clip. With part of it "
         f"taken away it has at most {percent(cells[name].value)} %, {SHOWN[name]}."
     )
-    if full.low > GUESS and cells[name].value > GUESS:
-        share = min(1.0, (cells[name].value - GUESS) / (full.value - GUESS))
-        text += f" So about {100 * share:.0f} % of what it has above guessing does not need the whole clip."
-    return text
 
 
 def _end_states(scores: Sequence[Score]) -> str:
