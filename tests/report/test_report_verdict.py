@@ -83,7 +83,7 @@ def test_trust_follows_the_data(make_scores):
     points = " ".join(trust(make_scores(), {"backbone": {"antonym_cosine": 0.314}}))
     for expected in (
         "800 in world-A", "One training run (seed 0)", "51.3 % on antonym (world-A)", "do not give the answer away",
-        "at most 72.4 %, when it sees only the last frame", "about 65 %", "on 800 of 800 reversal choices", "0.31)",
+        "at most 72.4 %, when it sees only the last frame", "on 800 of 800 reversal choices", "0.31)",
         "hard text negatives", "No choice was made on the test clips",
     ):  # fmt: skip
         assert expected in points
