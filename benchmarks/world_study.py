@@ -116,20 +116,21 @@ def control_table(runs: Runs, data: str, models: list[str]) -> str:
     return "\n".join(lines)
 
 
-def action_table(study: Study, data: str, model: str) -> str:
-    """Antonym accuracy by pair of actions, mean over runs, hardest first."""
+def action_table(study: Study, data: str, models: list[str]) -> str:
+    """Antonym accuracy by pair of actions, mean over runs, the hardest for the default patcher first."""
     samples = read_manifest(study.out / "world" / "manifest.jsonl")
     pair = {sample.id: sample.action.rstrip("+-") for sample in samples if sample.action}
-    credits: dict[str, list[float]] = defaultdict(list)
+    credits: dict[tuple[str, str], list[float]] = defaultdict(list)
     for folder in sorted(study.out.glob("backbone-*-seed-*")):
         with (folder / "samples.jsonl").open(encoding="utf-8") as file:
             for line in file:
                 row = json.loads(line)
-                if (row["model"], row["data"], row["task"], row["control"]) == (model, data, "antonym", "none"):
-                    credits[pair[row["id"]]].append(row["credit"])
-    lines = ["| actions | antonym |", "|---|---|"]
-    ordered = sorted(credits.items(), key=lambda item: fmean(item[1]))
-    return "\n".join(lines + [f"| {name} | {100 * fmean(found):.1f} |" for name, found in ordered])
+                if (row["data"], row["task"], row["control"]) == (data, "antonym", "none"):
+                    credits[pair[row["id"]], row["model"]].append(row["credit"])
+    lines = ["| actions | " + " | ".join(models) + " |", "|---" * (len(models) + 1) + "|"]
+    for name in sorted({name for name, _ in credits}, key=lambda name: fmean(credits[name, "patcher"])):
+        lines.append(f"| {name} | " + " | ".join(f"{100 * fmean(credits[name, model]):.1f}" for model in models) + " |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -146,8 +147,8 @@ def main() -> None:
         print(seed_table(runs, data, models))
         print(f"\n### {data}: under controls, antonym / reversal / object, mean over runs\n")
         print(control_table(runs, data, ["backbone", "patcher", "fuser"]))
-        print(f"\n### {data}: patcher, antonym by pair of actions, mean over runs\n")
-        print(action_table(study, data, "patcher"))
+        print(f"\n### {data}: antonym by pair of actions, mean over runs\n")
+        print(action_table(study, data, models))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,13 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paxion.evaluation.statistics import (
-    average_over_seeds,
     clustered_interval,
     estimate,
     mean_interval,
     t_quantile,
 )
-from paxion.records import PaxionError, Score
+from paxion.records import PaxionError
 
 
 def ordinary_wilson(right: int, n: int) -> tuple[float, float]:
@@ -108,11 +106,3 @@ def test_t_quantiles_are_those_of_the_tables(freedom, expected):
 def test_no_samples_is_an_error_not_a_nan():
     with pytest.raises(PaxionError, match="no samples to score"):
         clustered_interval(np.array([]), [])
-
-
-def test_seeds_are_averaged_per_number():
-    score = Score("m", "d", "antonym", "none", "accuracy", 0.5, 0.4, 0.6, 10, 0, 0)
-    scores = [score, replace(score, model="n"), replace(score, value=0.7, seed=1), replace(score, value=0.9, seed=2)]
-    first, second = average_over_seeds(scores)
-    assert (first.model, first.mean, first.std, first.seeds) == ("m", pytest.approx(0.7), pytest.approx(0.2), 3)
-    assert (second.model, second.mean, second.std, second.seeds) == ("n", 0.5, None, 1)

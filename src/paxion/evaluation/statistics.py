@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from paxion.records import PaxionError, Score
+from paxion.records import PaxionError
 
 Floats = NDArray[np.float64]
 
@@ -27,21 +26,6 @@ class Estimate:
     """Number of samples or queries."""
     ties: int
     """How many of them were ties."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeedAverage:
-    """One metric over the seeds it was measured with."""
-
-    model: str
-    data: str
-    task: str
-    control: str
-    metric: str
-    mean: float
-    std: float | None
-    """Sample standard deviation (divisor seeds - 1). None with one seed."""
-    seeds: int
 
 
 def clustered_interval(credits: Floats, groups: Sequence[str], confidence: float = 0.95) -> tuple[float, float, float]:
@@ -115,17 +99,6 @@ def t_quantile(probability: float, freedom: int) -> float:
     density = np.cos(angle).clip(0) ** (freedom - 1)
     cumulative = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
     return float(math.sqrt(freedom) * np.tan(np.interp(probability, cumulative / cumulative[-1], angle)))
-
-
-def average_over_seeds(scores: Sequence[Score]) -> list[SeedAverage]:
-    """Mean and standard deviation over seeds for each (model, data, task, control, metric), in order of appearance."""
-    values: dict[tuple[str, str, str, str, str], list[float]] = defaultdict(list)
-    for score in scores:
-        values[score.model, score.data, score.task, score.control, score.metric].append(score.value)
-    return [
-        SeedAverage(*key, statistics.fmean(seen), statistics.stdev(seen) if len(seen) > 1 else None, len(seen))
-        for key, seen in values.items()
-    ]
 
 
 def _clustered(values: Floats, groups: Sequence[str]) -> tuple[float, float, int]:
