@@ -189,7 +189,8 @@ def test_the_schema_agrees_with_the_record():
         for node, after in pairwise(body)
         if isinstance(node, ast.AnnAssign)
     }
-    names = {"str": "string", "Split": "string", "bool": "boolean", "float": "number"}
+    names = {"str": "string", "Split": "string", "bool": "boolean", "float": "number", "int": "integer"}
+    names["tuple[str, ...]"] = "array"
     assert list(schema["properties"]) == [field.name for field in fields(Sample)] == list(documented)
     assert schema["required"] == ["id", "video", "caption", "split", "group"]
     assert schema["additionalProperties"] is False

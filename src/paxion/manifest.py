@@ -7,17 +7,23 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from paxion.files import write_text
+from paxion.files import replacing
 from paxion.records import SPLITS, PaxionError, Sample
 
 T = TypeVar("T")
 FOILS = ("antonym", "replaced")
-_TYPE_NAMES = {str: "a string", bool: "true or false", float: "a finite number", int: "a whole number"}
+_TYPE_NAMES = {
+    str: "a string",
+    bool: "true or false",
+    float: "a finite number",
+    int: "a whole number",
+    tuple: "a list of strings",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +55,27 @@ def read_manifest(path: Path | str) -> list[Sample]:
     return samples
 
 
-def write_manifest(path: Path | str, samples: Iterable[Sample]) -> None:
-    """Write samples to a manifest: one object a line, keys in the order of `Sample`, nulls left out.
+def write_manifest(path: Path | str, samples: Iterable[Sample]) -> int:
+    """Write samples to a manifest, as they come; gives how many. One object a line, keys in the order of `Sample`.
 
-    The file appears whole or not at all. Raises PaxionError for samples that `read_manifest` would refuse.
+    Nulls are left out. The file appears whole or not at all. Raises PaxionError for samples that `read_manifest` would
+    refuse.
     """
     path = Path(path)
-    lines = [
-        json.dumps({name: value for name, value in asdict(sample).items() if value is not None}, ensure_ascii=False)
-        for sample in samples
-    ]
-    for found in _scan((line.encode() for line in lines), None):
-        if isinstance(found, Problem):
-            raise PaxionError(f"cannot write {path}: sample {found.line}: {found.field}: {found.message}")
-    write_text(path, "".join(line + "\n" for line in lines))
+    count = 0
+    with replacing(path) as temporary, temporary.open("wb") as file:
+
+        def lines() -> Iterator[bytes]:
+            for sample in samples:
+                row = {name: value for name in _types(Sample) if (value := getattr(sample, name)) is not None}
+                line = json.dumps(row, ensure_ascii=False).encode()
+                file.write(line + b"\n")
+                yield line
+
+        for count, found in enumerate(_scan(lines(), None), 1):
+            if isinstance(found, Problem):
+                raise PaxionError(f"cannot write {path}: sample {found.line}: {found.field}: {found.message}")
+    return count
 
 
 def find_problems(path: Path | str, *, check_files: bool = False) -> Iterator[Problem]:
@@ -108,6 +121,8 @@ def field_problems(record: type, row: object) -> Iterator[tuple[str, str]]:
             continue
         elif not _is_a(kind, row[name]):
             yield name, f"got {_shown(row[name])}, expected {_TYPE_NAMES[kind]}{' or null' if optional else ''}"
+        elif kind is tuple and not row[name]:
+            yield name, "got an empty list, expected strings; leave the field out when there are none"
         elif kind is str and not row[name].strip():
             instead = "; leave the field out when there is none" if optional else ""
             yield name, f"got an empty string, expected text{instead}"
@@ -115,18 +130,19 @@ def field_problems(record: type, row: object) -> Iterator[tuple[str, str]]:
 
 def from_json(record: type[T], row: dict[str, Any]) -> T:
     """The record of a JSON object in which `field_problems` finds nothing."""
-    # JSON writes a whole float without a point.
-    floats = {name for name, (kind, _, _) in _types(cast(type, record)).items() if kind is float}
-    return record(**{name: float(v) if name in floats and v is not None else v for name, v in row.items()})
+    # JSON writes a whole float without a point, and knows no tuples.
+    kinds = {name: kind for name, (kind, _, _) in _types(cast(type, record)).items() if kind in (float, tuple)}
+    return record(**{name: kinds[name](v) if name in kinds and v is not None else v for name, v in row.items()})
 
 
 @cache
 def _types(record: type) -> dict[str, tuple[type, bool, bool]]:
-    """(type, may be null, must be there) of each field of a dataclass of strings, numbers and booleans."""
+    """(type, may be null, must be there) of each field of a dataclass of strings, numbers, booleans, tuples of strings."""
     hints = get_type_hints(record)
     types = {}
     for field in fields(record):
         options = get_args(hints[field.name]) or (hints[field.name],)
+        options = tuple(get_origin(option) or option for option in options)
         # The options of a union are types; those of a Literal are its values.
         kinds = [option if isinstance(option, type) else type(option) for option in options]
         kind = next(kind for kind in kinds if kind is not type(None))
@@ -138,6 +154,8 @@ def _is_a(kind: type, value: object) -> bool:
     if kind is float:
         # False for NaN and infinities, and for whole numbers too large for a float.
         return isinstance(value, (int, float)) and type(value) is not bool and abs(value) <= sys.float_info.max
+    if kind is tuple:
+        return isinstance(value, list | tuple) and all(type(item) is str and item.strip() for item in value)
     return type(value) is kind
 
 
@@ -215,6 +233,11 @@ def _contradictions(sample: Sample) -> Iterator[tuple[str, str]]:
             yield name, f"got the caption itself ({_shown(foil)}), expected another text; leave the field out"
     if sample.start is not None and sample.start < 0:
         yield "start", f"got {sample.start:g}, expected 0 seconds or more"
+    if sample.answer is not None and not 0 <= sample.answer < len(sample.choices or ()):
+        yield (
+            "answer",
+            f"got {sample.answer}, expected the place of one of the {len(sample.choices or ())} choices, from 0",
+        )
     if sample.end is not None and sample.end <= (sample.start or 0.0):
         yield "end", f"got {sample.end:g}, expected more than start ({sample.start or 0.0:g} seconds)"
 

@@ -60,6 +60,28 @@ class Sample:
     """Where the clip ends in the file, seconds. None: at its end."""
     source: str | None = None
     """Name of the data set, e.g. "world-A"."""
+    antonym_note: str | None = None
+    """How the antonym was made, or why there is none."""
+    replaced_note: str | None = None
+    """How the replaced caption was made, or why there is none."""
+    reversal: str | None = None
+    """What the reversed clip shows, in a caption's words. None: unknown, or nothing that has a name."""
+    objects: tuple[str, ...] | None = None
+    """The phrases of the caption that name objects, as written there, in order."""
+    text_change: float | None = None
+    """Salience: |mean similarity of caption and first half - of caption and second half| of the frames (section 3.2)."""
+    state_similarity: float | None = None
+    """Salience: mean similarity of the frames of the first half to those of the second half."""
+    question: str | None = None
+    """A question about the clip."""
+    choices: tuple[str, ...] | None = None
+    """The answers to choose from."""
+    answer: int | None = None
+    """Which of the choices is right, from 0."""
+    antonym_choices: tuple[str, ...] | None = None
+    """Further wrong answers: choices with their action turned round, as far as published."""
+    kind: str | None = None
+    """What the question or the foil asks about, in the data set's words: "TN", "change-of-state"."""
 
 
 @dataclass(frozen=True, slots=True)
