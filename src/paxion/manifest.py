@@ -72,7 +72,8 @@ def write_manifest(path: Path | str, samples: Iterable[Sample]) -> int:
                 file.write(line + b"\n")
                 yield line
 
-        for count, found in enumerate(_scan(lines(), None), 1):
+        for found in _scan(lines(), None):
+            count += 1
             if isinstance(found, Problem):
                 raise PaxionError(f"cannot write {path}: sample {found.line}: {found.field}: {found.message}")
     return count
@@ -137,7 +138,7 @@ def from_json(record: type[T], row: dict[str, Any]) -> T:
 
 @cache
 def _types(record: type) -> dict[str, tuple[type, bool, bool]]:
-    """(type, may be null, must be there) of each field of a dataclass of strings, numbers, booleans, tuples of strings."""
+    """(type, may be null, must be there) of each field of a dataclass of plain fields or tuples of strings."""
     hints = get_type_hints(record)
     types = {}
     for field in fields(record):

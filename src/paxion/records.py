@@ -69,7 +69,7 @@ class Sample:
     objects: tuple[str, ...] | None = None
     """The phrases of the caption that name objects, as written there, in order."""
     text_change: float | None = None
-    """Salience: |mean similarity of caption and first half - of caption and second half| of the frames (section 3.2)."""
+    """Salience: |mean similarity of the caption to the first half of the frames - to the second half|."""
     state_similarity: float | None = None
     """Salience: mean similarity of the frames of the first half to those of the second half."""
     question: str | None = None
