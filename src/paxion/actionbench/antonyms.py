@@ -1,0 +1,204 @@
+"""Action antonyms: the caption with what happens in it turned into its opposite, or the reason why there is none.
+
+The published benchmark looked verbs up one by one and replaced every occurrence of their letters. Here the words that
+carry the direction are found first (verb, particle, preposition, the two ends of a motion), and only they are changed,
+by their place in the caption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from paxion.actionbench.lexicon import Contrast, Lexicon, load_lexicon
+from paxion.actionbench.matching import (
+    DirectionMatch,
+    EndsMatch,
+    EntryMatch,
+    Match,
+    NoMatch,
+    edits_of,
+    exchanged_ends,
+    match_verb,
+    turned_direction,
+)
+from paxion.actionbench.sequences import pick_and_place
+from paxion.actionbench.verbs import ADVERBS, CATENATIVES, COORDINATORS, Tagger, Verb, find_verbs
+from paxion.actionbench.words import Edit, Word, apply_edits, find_phrase, like, split_words
+
+
+@dataclass(frozen=True, slots=True)
+class Foil:
+    """An antonym, or the reason why there is none."""
+
+    text: str | None
+    note: str
+    """What was changed and why; or why nothing could be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a caption is understood: what is to be turned round in it."""
+
+    words: list[Word]
+    turned: tuple[Match, ...] = ()
+    """Verbs to turn round. Empty: see `contrast`, `moved`, `why`."""
+    contrast: tuple[Contrast, int] | None = None
+    """A wording of how it ends, with the index of its first word."""
+    moved: tuple[Edit, ...] = ()
+    """Edits that turn round a whole sequence of picking and placing."""
+    why: str = ""
+    same: bool = False
+    """The reversed clip shows the same, as far as the caption tells."""
+
+
+def antonym(caption: str, *, objects: Sequence[str] | None = None, tagger: Tagger | None = None) -> Foil:
+    """The caption with its action turned round.
+
+    objects: phrases of the caption that name objects, so that no word of theirs is taken for a verb.
+    tagger: gives Penn tags for words, to tell verbs from nouns where the rules may fail.
+    Never gives the caption itself, nor a caption of something else: text is None when there is no good antonym.
+    """
+    reading = read_caption(caption, objects=objects, tagger=tagger)
+    text = antonym_of(caption, reading)
+    if text is None or " ".join(text.casefold().split()) == " ".join(caption.casefold().split()):
+        return Foil(None, reading.why or "turned round, the caption reads the same")
+    return Foil(text, explain(caption, reading))
+
+
+def read_caption(caption: str, *, objects: Sequence[str] | None = None, tagger: Tagger | None = None) -> Reading:
+    """Find what is to be turned round in a caption."""
+    lexicon = load_lexicon()
+    words = split_words(caption)
+    first = _contrast(words, lexicon, first=True)
+    if first is not None:
+        return Reading(words, contrast=first, why=f"{first[0].why}" if first[0].opposite is None else "")
+    verbs = find_verbs(words, _protected(words, objects), tagger)
+    matches = [match_verb(words, verb, lexicon) for verb in verbs]
+    sequence = pick_and_place(caption, words, verbs, lexicon)
+    if sequence:
+        return Reading(words, moved=tuple(sequence))
+    both = _both_ways(words, verbs, matches)
+    if both:
+        return Reading(words, why=both, same=True)
+    turned = _chosen(words, verbs, matches)
+    if turned:
+        return Reading(words, tuple(turned))
+    last = _contrast(words, lexicon, first=False)
+    if last is not None:
+        return Reading(words, contrast=last)
+    reasons = dict.fromkeys(match.why for match in matches if isinstance(match, NoMatch))
+    same = bool(matches) and all(isinstance(match, NoMatch) and match.same for match in matches)
+    return Reading(words, why="; ".join(reasons) or "no verb that is known", same=same)
+
+
+def antonym_of(caption: str, reading: Reading) -> str | None:
+    """The caption with everything that was found turned into its opposite."""
+    edits = list(reading.moved)
+    if reading.contrast is not None:
+        contrast, at = reading.contrast
+        if contrast.opposite is None:
+            return None
+        start, end = reading.words[at].start, reading.words[at + len(contrast.words) - 1].end
+        edits.append(Edit(start, end, contrast.opposite))
+        if contrast.words[0] == "," or contrast.opposite.startswith((" ", ",")):
+            glued = contrast.opposite.startswith(",")
+            start = len(caption[:start].rstrip(" ")) if glued else start
+            edits[-1] = Edit(start, end, contrast.opposite)
+    for match in reading.turned:
+        edits += edits_for(caption, reading.words, match)
+    return apply_edits(caption, edits) if edits else None
+
+
+def edits_for(caption: str, words: Sequence[Word], match: Match) -> list[Edit]:
+    """The edits that turn one match into its opposite."""
+    if isinstance(match, EntryMatch):
+        assert match.entry.opposite is not None
+        return edits_of(words, match, match.entry.opposite)
+    if isinstance(match, DirectionMatch):
+        return [turned_direction(words, match)]
+    if isinstance(match, EndsMatch):
+        return exchanged_ends(words, match, caption)
+    return []
+
+
+def explain(caption: str, reading: Reading) -> str:
+    """What was changed and why, in one line."""
+    if reading.moved:
+        return "picking and placing turned round"
+    if reading.contrast is not None:
+        contrast, _ = reading.contrast
+        return f'"{" ".join(contrast.words)}" -> "{(contrast.opposite or "").strip()}" ({contrast.why})'
+    parts = []
+    for match in reading.turned:
+        if isinstance(match, EntryMatch):
+            wordnet = ", WordNet" if match.entry.source == "wordnet" else ""
+            parts.append(f'"{match.entry.frame}" -> "{match.entry.opposite}" ({match.entry.why}{wordnet})')
+        elif isinstance(match, DirectionMatch):
+            old = " ".join(match.direction.words)
+            parts.append(f'"{match.verb.verb} … {old}" -> "{match.direction.opposite}" ({match.direction.why})')
+        elif isinstance(match, EndsMatch):
+            parts.append(f'the two ends of "{match.verb.verb}" exchanged')
+    return "; ".join(dict.fromkeys(parts))
+
+
+def _chosen(words: Sequence[Word], verbs: Sequence[Verb], matches: Sequence[Match]) -> list[Match]:
+    """The matches to turn round: all main verbs; without one, the first of the others. A verb's repetition goes along."""
+    possible = [not isinstance(match, NoMatch) for match in matches]
+    for at in range(len(verbs) - 1, -1, -1):
+        # "starts opening": the opening is turned round, not the start.
+        if verbs[at].verb in CATENATIVES and _hands_over(words, verbs, at) and any(possible[at + 1 : at + 3]):
+            possible[at] = False
+    chosen = [at for at, verb in enumerate(verbs) if possible[at] and verb.main]
+    chosen = chosen or [at for at, _ in enumerate(verbs) if possible[at]][:1]
+    turned = {verbs[at].verb for at in chosen}
+    return [matches[at] for at, verb in enumerate(verbs) if at in chosen or (possible[at] and verb.verb in turned)]
+
+
+def _hands_over(words: Sequence[Word], verbs: Sequence[Verb], at: int) -> bool:
+    """Whether the next verb is what this one starts, tries or pretends."""
+    if at + 1 >= len(verbs):
+        return False
+    following = verbs[at + 1]
+    between = [word.low for word in words[verbs[at].at + 1 : following.at]]
+    if verbs[at].verb in ("let", "make", "help"):
+        return following.tag == "VB" and len(between) <= 5
+    plain = [word for word in between if word not in ADVERBS and word not in ("to", "or", "and", "but", "be", "being", "on")]
+    return following.tag in ("VBG", "VB") and not plain
+
+
+def _both_ways(words: Sequence[Word], verbs: Sequence[Verb], matches: Sequence[Match]) -> str | None:
+    """Why a caption that names a verb and its opposite with one object has no antonym: "opening and closing a door"."""
+    for (one, match), (two, _) in zip(zip(verbs, matches, strict=True), list(zip(verbs, matches, strict=True))[1:], strict=False):
+        opposite = match.entry.opposite if isinstance(match, EntryMatch) else None
+        between = {word.low for word in words[one.at + 1 : two.at]}
+        if opposite is not None and opposite.verb == two.verb and between <= COORDINATORS - {"then"}:
+            return f'"{one.verb}" and "{two.verb}" name both directions'
+    return None
+
+
+def _contrast(words: Sequence[Word], lexicon: Lexicon, first: bool) -> tuple[Contrast, int] | None:
+    for contrast in lexicon.contrasts:
+        if contrast.first == first:
+            at = find_phrase(words, contrast.words, 0, len(words))
+            if at is not None:
+                return contrast, at
+    return None
+
+
+def _protected(words: Sequence[Word], objects: Sequence[str] | None) -> frozenset[int]:
+    """Indices of words inside the given phrases, and of tags such as "#C C"."""
+    inside: set[int] = set()
+    for at, word in enumerate(words):
+        if word.text.startswith("#"):
+            inside.add(at)
+    for phrase in objects or ():
+        parts = tuple(word.low for word in split_words(phrase))
+        start = 0
+        while parts and (found := find_phrase(words, parts, start, len(words))) is not None:
+            inside.update(range(found, found + len(parts)))
+            start = found + len(parts)
+    return frozenset(inside)
+
+
+__all__ = ["Foil", "Reading", "antonym", "antonym_of", "explain", "like", "read_caption"]

@@ -1,0 +1,103 @@
+"""Picking and placing in one caption: "pick up the pen and put it in the cup".
+
+Turned round verb by verb it would put the pen down before it is taken out. As one act it has a plain opposite: "take the
+pen out of the cup and put it down"; and where both places are named, they are exchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from paxion.actionbench.inflection import inflect
+from paxion.actionbench.lexicon import Frame, Lexicon
+from paxion.actionbench.matching import EndsMatch, exchanged_ends, noun_phrase
+from paxion.actionbench.verbs import COORDINATORS, Verb
+from paxion.actionbench.words import Edit, Word, find_phrase, like
+
+TAKING = frozenset("take pick grab get lift remove collect fetch".split())
+PLACING = frozenset("put place drop set lay keep insert".split())
+SOURCES = ("from on top of", "from under", "from", "off of", "off", "out of", "on", "in", "inside")
+GOALS = (
+    "on top of", "in front of", "next to", "inside of", "back into", "back in", "back onto", "back on", "into", "onto",
+    "inside", "underneath", "beneath", "between", "behind", "beside", "under", "near", "over", "in", "on", "to",
+)  # fmt: skip
+
+
+def pick_and_place(caption: str, words: Sequence[Word], verbs: Sequence[Verb], lexicon: Lexicon) -> list[Edit]:
+    """The edits that turn the first taking and placing of the same thing round; empty when the caption has none."""
+    for first, second in zip(verbs, verbs[1:], strict=False):
+        if first.verb not in TAKING or second.verb not in PLACING or first.tag != second.tag:
+            continue
+        pronoun = second.at + 1
+        if pronoun >= len(words) or words[pronoun].low not in ("it", "them"):
+            continue
+        object_start = first.at + 1
+        particle = words[object_start].low in ("up", "out")
+        object_start += particle
+        object_stop = noun_phrase(words, object_start, first.scope)
+        goal = _phrase(words, GOALS, pronoun + 1, second.scope)
+        if object_stop == object_start or goal is None:
+            continue
+        goal_words, goal_stop = goal
+        source = _phrase(words, SOURCES, object_stop, first.scope)
+        if source is not None and source[1] == first.scope:
+            return _exchange(caption, words, source, goal)
+        # Words left over in the first half (with his hand, slowly) stay where they are.
+        away = _away(lexicon, " ".join(word.low for word in words[slice(*goal_words)]))
+        if away is None:
+            continue
+        goal_text = caption[words[goal_words[1]].start : words[goal_stop - 1].end]
+        taken = Edit(
+            words[first.at].start,
+            words[object_start].start if particle else words[first.at].end,
+            like(words[first.at].text, inflect("take", first.tag)) + (" " if particle else ""),
+        )
+        end = words[object_stop - 1].end
+        trailing = object_stop < first.scope and words[object_stop].low == "up"
+        return [
+            taken,
+            Edit(end, words[object_stop].end if trailing else end, f" {away} {goal_text}"),
+            Edit(words[second.at].start, words[second.at].end, like(words[second.at].text, inflect("put", second.tag))),
+            Edit(words[goal_words[0]].start, words[goal_stop - 1].end, "down"),
+        ]
+    return []
+
+
+def _phrase(
+    words: Sequence[Word], prepositions: Sequence[str], start: int, stop: int
+) -> tuple[tuple[int, int], int] | None:
+    """((start, stop) of a preposition that stands right at `start`, index after its noun phrase)."""
+    for preposition in prepositions:
+        parts = preposition.split()
+        if find_phrase(words, parts, start, min(stop, start + len(parts))) == start:
+            end = start + len(parts)
+            last = noun_phrase(words, end, stop)
+            if last > end:
+                return (start, end), last
+    return None
+
+
+def _exchange(
+    caption: str, words: Sequence[Word], source: tuple[tuple[int, int], int], goal: tuple[tuple[int, int], int]
+) -> list[Edit]:
+    (source_start, source_noun), source_stop = source
+    (goal_start, goal_noun), goal_stop = goal
+    if {word.low for word in words[goal_noun:goal_stop]} <= COORDINATORS:
+        return []
+    verb = Verb(0, "put", "VB", True, len(words))
+    match = EndsMatch(verb, (source_noun, source_stop), (goal_noun, goal_stop), (goal_start, goal_noun))
+    edits = exchanged_ends(words, match, caption)
+    # What is taken off a table is taken out of a cup: "from" is right for both.
+    if words[source_start].low in ("off", "out"):
+        edits.append(Edit(words[source_start].start, words[source_noun - 1].end, "from"))
+    return edits
+
+
+def _away(lexicon: Lexicon, preposition: str) -> str | None:
+    """ "out of" for "in": how the opposite of putting somewhere is said."""
+    if preposition in ("in front of", "behind", "inside of"):
+        return {"inside of": "out of"}.get(preposition, f"from {preposition}")
+    for entry in lexicon.entries["put"]:
+        if entry.frame == Frame("put", (preposition,)) and entry.opposite is not None:
+            return entry.opposite.places[0]
+    return None

@@ -1,0 +1,279 @@
+"""Which words of a caption are verbs, in which form, and which of them say what happens.
+
+A rule for captions, not for English: narrations ("#C C picks up the knife"), instructions ("open drawer"), labels
+("Pushing something from left to right") and plain sentences ("a man is opening a door"). Only verbs of the lexicon are
+looked for. With the extra `nlp`, spaCy's tags decide where a form may also be a noun or an adjective.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+from paxion.actionbench.inflection import form_index
+from paxion.actionbench.lexicon import load_lexicon
+from paxion.actionbench.words import Word
+
+Tagger = Callable[[Sequence[Word]], Sequence[str]]
+"""Gives a Penn tag for each word."""
+
+DETERMINERS = frozenset(
+    "the a an this these those his her its their my your our some any each every another both two three four five six "
+    "seven eight nine ten no several many few more other".split()
+)
+PREPOSITIONS = frozenset(
+    "of in on at by for with from to into onto out off up down over under underneath below beneath behind between among "
+    "around across through along against near beside above inside outside upon towards toward about next like as".split()
+)
+PRONOUNS = frozenset("he she it they we you i who someone somebody something nothing everyone everybody".split())
+OBJECT_PRONOUNS = frozenset("it them him her me us this that these those one".split())
+PLURALS = frozenset("they we you i people men women children kids guys persons boys girls both".split())
+BE = frozenset("is are was were be been being am 's 're get gets got getting".split())
+HAVE = frozenset("has have had having".split())
+MODALS = frozenset("can could will would shall should may might must do does did don't doesn't didn't let's cannot".split())
+COORDINATORS = frozenset(("and", "or", "but", "then", ",", ";", "&"))
+STOPS = frozenset((".", ";", "!", "?"))
+SUBORDINATORS = frozenset(
+    "that which who whom so until till because while when if after before without where once as how why what whose "
+    "although though since by".split()
+)
+ADVERBS = frozenset(
+    "then also still just again now slightly quickly slowly gently actually partially completely carefully almost not "
+    "never always already back both together fully partly repeatedly finally first next simply even".split()
+)
+CAUSATIVES = frozenset("let lets letting make makes making help helps helping helped see watch".split())
+CATENATIVES = frozenset(
+    "start begin stop continue finish keep try attempt pretend fail help go come want need manage proceed seem be let "
+    "make prepare".split()
+)
+"""Verbs that hand the action over to the next verb: "starts opening", "pretending to open"."""
+ADJECTIVES = frozenset(
+    "open close shut dry wet warm cool clean empty loose separate narrow light secure fixed closed broken tied "
+    "folded wrapped covered opened used torn melted frozen mixed left set lit bent stuck worn".split()
+)
+NOUNS = frozenset(
+    "screw nail plug lock cover drop cut fold pack button zip tape wrap tie knot stack load light cap string ring pin "
+    "clip hook bolt seal peel slice roll press mix park dock box bag bin bowl cup lid hand oil water paint saw drill "
+    "brush comb iron swing slide ride drink block plant land board sink lift set turn step cook fry wheel paddle dress "
+    "chop shred pump switch catch buckle latch coil pile heap braid thread lace mount crack break split bend tear part "
+    "head point face scale fix twist hammer mop sweep vacuum sponge polish wave play dance bow store stand rest pass "
+    "place note shot pose mask grip handle measure sail dial crank stir peg lever shovel rake beat mash cream butter "
+    "salt pepper spice stretch spin flip kick punch tug pull push walk run jump climb float sort shower spray sprinkle "
+    "fork knife show top help start end finish record light match fire water cork shoot cork".split()
+)
+"""Verbs whose third person and base form are nouns as often."""
+COMPOUNDS: Mapping[str, frozenset[str]] = {
+    "cutting": frozenset(("board", "boards", "machine", "tool", "mat")),
+    "chopping": frozenset(("board", "boards")),
+    "rolling": frozenset(("pin", "pins", "chair", "board")),
+    "washing": frozenset(("machine", "powder", "liquid", "up", "machines", "basin")),
+    "mixing": frozenset(("bowl", "bowls", "tray", "spoon", "machine")),
+    "baking": frozenset(("tray", "sheet", "tin", "powder", "soda", "dish", "paper", "pan")),
+    "frying": frozenset(("pan", "pans", "oil")),
+    "sewing": frozenset(("machine", "kit", "needle")),
+    "weighing": frozenset(("scale", "scales", "machine")),
+    "shopping": frozenset(("bag", "bags", "cart", "basket")),
+    "drawing": frozenset(("board", "book", "pad", "room")),
+    "writing": frozenset(("pad", "board", "desk")),
+    "folding": frozenset(("chair", "table", "knife")),
+    "climbing": frozenset(("wall", "rope", "gear")),
+    "lifting": frozenset(("gear", "belt")),
+    "building": frozenset(("block", "blocks")),
+    "parking": frozenset(("lot", "space")),
+    "sitting": frozenset(("room", "area")),
+    "drying": frozenset(("rack", "cloth", "line", "machine")),
+    "dining": frozenset(("table", "room")),
+    "spinning": frozenset(("top", "wheel")),
+    "packing": frozenset(("tape", "box")),
+    "wrapping": frozenset(("paper",)),
+    "skating": frozenset(("rink", "board")),
+    "running": frozenset(("water", "shoes", "machine", "track", "tap")),
+    "measuring": frozenset(("cup", "tape", "jug", "spoon", "scale")),
+    "serving": frozenset(("spoon", "dish", "plate", "bowl")),
+    "plugging": frozenset(()),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A word that is a verb of the lexicon."""
+
+    at: int
+    """Index of the word."""
+    verb: str
+    """Base form."""
+    tag: str
+    """Penn tag: VB, VBZ, VBG, VBD or VBN."""
+    main: bool
+    """Says what happens; else it stands in a clause that qualifies (that, so, while, without ...)."""
+    scope: int
+    """Index after the last word that may belong to it: the next verb, or the end of the clause."""
+
+
+@cache
+def lexicon_forms() -> dict[str, list[tuple[str, str]]]:
+    """Form to [(verb, tag)] for all verbs of the lexicon and the verbs that hand an action over."""
+    lexicon = load_lexicon()
+    verbs = dict.fromkeys([*lexicon.entries, *lexicon.motions, *CATENATIVES])
+    return form_index(verb for verb in verbs if " " not in verb)
+
+
+def find_verbs(words: Sequence[Word], protected: frozenset[int] = frozenset(), tagger: Tagger | None = None) -> list[Verb]:
+    """The verbs of a caption, in order. protected: indices of words that are known to be none (object names)."""
+    forms = lexicon_forms()
+    tags = tagger(words) if tagger is not None and any(word.low in forms for word in words) else None
+    found: list[Verb] = []
+    main, clause_verbs, causative, infinitive = True, 0, False, False
+    for at, word in enumerate(words):
+        low = word.low
+        if low in STOPS or low == ",":
+            # A comma after a qualifying clause does not end it for certain; a verb form decides below.
+            clause_verbs, causative = (0, False) if low in STOPS else (clause_verbs, causative)
+            main = True if low in STOPS else main
+            continue
+        if low in COORDINATORS or low in SUBORDINATORS:
+            if low in SUBORDINATORS and not (low == "that" and at == 0) and not _is_object_that(words, at):
+                main, clause_verbs, causative = False, 0, False
+            elif low == "then" or (low in ("and", "but") and _verb_follows(words, at, forms)):
+                clause_verbs = 0
+            continue
+        options = forms.get(low)
+        if low in CAUSATIVES:
+            causative = True
+        if options is None or at in protected:
+            continue
+        before = _before(words, at)
+        coordinated = at > 0 and words[_skip_adverbs(words, at - 1)].low in COORDINATORS
+        tag = _tag(words, at, options, before, clause_verbs, causative, coordinated, found)
+        if tags is not None:
+            tag = _checked(tag, tags[at], options)
+        if tag is None:
+            continue
+        verb = next((verb for verb, option in options if option == tag), options[0][0])
+        if coordinated and not main and before == "then":
+            main = True
+        if coordinated and found and found[-1].main and tag == found[-1].tag:
+            main = True
+        infinitive = before == "to"
+        found.append(Verb(at, verb, tag, main, 0))
+        clause_verbs += not infinitive
+    ends = [verb.at for verb in found[1:]] + [len(words)]
+    return [replace(verb, scope=_scope(words, verb.at, end)) for verb, end in zip(found, ends, strict=True)]
+
+
+def _tag(
+    words: Sequence[Word],
+    at: int,
+    options: Sequence[tuple[str, str]],
+    before: str,
+    clause_verbs: int,
+    causative: bool,
+    coordinated: bool,
+    found: Sequence[Verb],
+) -> str | None:
+    """The tag of a word that may be a verb, or None when it is a noun, an adjective or an adverb here."""
+    low, after = words[at].low, words[at + 1].low if at + 1 < len(words) else ""
+    tags = {tag for _, tag in options}
+    starts = at == 0 or _skip_adverbs(words, at - 1) < 0 or before in STOPS
+    noun_before = bool(before) and before not in DETERMINERS | PREPOSITIONS | COORDINATORS | BE | MODALS | HAVE
+    if before in DETERMINERS and before not in ("both", "her", "others") or before == "of" and "VBG" not in tags:
+        return None
+    if "VBG" in tags:
+        if after in COMPOUNDS.get(low, ()) and not starts and before not in BE:
+            return None
+        return None if before == "her" and not after else "VBG"
+    if "VBZ" in tags:
+        if starts:
+            return "VBZ"
+        if coordinated:
+            same = bool(found) and found[-1].tag == "VBZ"
+            return "VBZ" if same and (low[:-1] not in NOUNS or _object_follows(after)) else None
+        if noun_before or before in ("who", "that", "which"):
+            return "VBZ" if not clause_verbs else None
+        return None
+    if low in ADJECTIVES and (before in BE or before in ("very", "wide", "half", "is", "upright", "so")):
+        return "VBN" if "VBN" in tags and "VB" not in tags and before in BE and after == "by" else None
+    if low == "close" and after in ("to", "up") and not starts and before != "to":
+        return None
+    if low == "left" and (after not in DETERMINERS or not noun_before):
+        return None
+    if "VB" in tags:
+        if starts or (before == "to" and not _goal_noun(words, at)) or before in MODALS:
+            return "VB"
+        if coordinated and found and found[-1].tag == "VB":
+            return "VB" if low not in NOUNS or _object_follows(after) or after == "" else None
+        if causative and found and noun_before and (found[-1].verb in ("let", "make", "help") or not clause_verbs):
+            return "VB"
+        plural = before in PLURALS or (noun_before and before.endswith("s") and not before.endswith("ss"))
+        if plural and not clause_verbs and "VBD" not in tags:
+            return "VB" if low not in NOUNS or _object_follows(after) else None
+    if "VBN" in tags or "VBD" in tags:
+        participle = "VBN" if "VBN" in tags else "VBD"
+        if before in BE or before in HAVE:
+            return participle
+        if coordinated and found and found[-1].tag in ("VBD", "VBN"):
+            return found[-1].tag if found[-1].tag in tags else participle
+        if noun_before and not clause_verbs and low not in ADJECTIVES - {"left", "set", "opened", "closed", "broken"}:
+            return participle if after == "by" or "VBD" not in tags else "VBD"
+    return None
+
+
+def _checked(tag: str | None, tagged: str, options: Sequence[tuple[str, str]]) -> str | None:
+    """What the rule found, corrected by a tagger where the tagger sees a noun, an adjective, or a verb it missed."""
+    possible = [option for _, option in options]
+    if tagged == "VBP":
+        tagged = "VB"
+    if tagged in possible and tag is None:
+        return tagged
+    if tag in ("VBD", "VBN", "VBZ") and tagged.startswith(("NN", "JJ")):
+        return None
+    return tagged if tagged in possible and tag is not None and tagged in ("VBD", "VBN", "VB") else tag
+
+
+def _skip_adverbs(words: Sequence[Word], at: int) -> int:
+    """The index of the nearest word at or before `at` that is no adverb, or -1."""
+    while at >= 0 and (words[at].low in ADVERBS - {"then", "both"} or (words[at].low.endswith("ly") and at > 0)):
+        at -= 1
+    return at
+
+
+def _before(words: Sequence[Word], at: int) -> str:
+    """The word before, adverbs skipped; "" at the start."""
+    index = _skip_adverbs(words, at - 1)
+    return words[index].low if index >= 0 else ""
+
+
+def _object_follows(after: str) -> bool:
+    """Whether a word is one that an object or a direction may start with."""
+    return after in DETERMINERS or after in OBJECT_PRONOUNS or after in PREPOSITIONS - {"of"} or after.endswith("ly")
+
+
+def _verb_follows(words: Sequence[Word], at: int, forms: Mapping[str, object]) -> bool:
+    index = at + 1
+    while index < len(words) and (words[index].low in ADVERBS or words[index].low == ","):
+        index += 1
+    return index < len(words) and words[index].low in forms
+
+
+def _is_object_that(words: Sequence[Word], at: int) -> bool:
+    """ "that" before a noun, a pronoun like "this"; "so" and "as" inside "so that" count once."""
+    return words[at].low == "that" and at > 0 and words[at - 1].low in PREPOSITIONS
+
+
+def _goal_noun(words: Sequence[Word], at: int) -> bool:
+    """Whether "to X" names a place: nothing follows that X could act on, and X is a noun too."""
+    after = words[at + 1].low if at + 1 < len(words) else ""
+    return words[at].low in NOUNS and (not after or after in STOPS or after in COORDINATORS or after in PREPOSITIONS)
+
+
+def _scope(words: Sequence[Word], at: int, end: int) -> int:
+    """Index after the last word that may belong to the verb at `at`, whose next verb stands at `end`."""
+    stop = at + 1
+    while stop < end and words[stop].low not in STOPS and words[stop].low not in SUBORDINATORS - {"by", "as", "that"}:
+        stop += 1
+    # What leads over to the next verb is not part of this one's.
+    while stop > at + 1 and stop == end and end < len(words) and words[stop - 1].low in COORDINATORS | {"to", "by"} | ADVERBS - {"back", "together"}:
+        stop -= 1
+        end = stop
+    return stop
