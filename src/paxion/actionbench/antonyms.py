@@ -8,8 +8,10 @@ by their place in the caption.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
+from paxion.actionbench.inflection import inflect
 from paxion.actionbench.lexicon import Contrast, Lexicon, load_lexicon
 from paxion.actionbench.matching import (
     DirectionMatch,
@@ -23,8 +25,12 @@ from paxion.actionbench.matching import (
     turned_direction,
 )
 from paxion.actionbench.sequences import pick_and_place
-from paxion.actionbench.verbs import ADVERBS, CATENATIVES, COORDINATORS, Tagger, Verb, find_verbs
+from paxion.actionbench.verbs import ADVERBS, BE, CATENATIVES, COORDINATORS, DETERMINERS, PREPOSITIONS, Tagger, Verb, find_verbs, lexicon_forms
 from paxion.actionbench.words import Edit, Word, apply_edits, find_phrase, like, split_words
+
+
+POSTURES = frozenset("wear dress stand sit lie kneel crouch squat hold grip clutch clasp lead follow ride".split())
+"""Verbs of the background, when something else happens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +75,14 @@ def antonym(caption: str, *, objects: Sequence[str] | None = None, tagger: Tagge
 def read_caption(caption: str, *, objects: Sequence[str] | None = None, tagger: Tagger | None = None) -> Reading:
     """Find what is to be turned round in a caption."""
     lexicon = load_lexicon()
-    words = split_words(caption)
+    words = _masked(split_words(caption), objects)
     first = _contrast(words, lexicon, first=True)
     if first is not None:
         return Reading(words, contrast=first, why=f"{first[0].why}" if first[0].opposite is None else "")
-    verbs = find_verbs(words, _protected(words, objects), tagger)
+    verbs = find_verbs(words, tagger)
     matches = [match_verb(words, verb, lexicon) for verb in verbs]
+    if len(verbs) > 1 or (verbs and verbs[0].verb in ("wear", "dress")):
+        matches = [_event(words, verb, match) for verb, match in zip(verbs, matches, strict=True)]
     sequence = pick_and_place(caption, words, verbs, lexicon)
     if sequence:
         return Reading(words, moved=tuple(sequence))
@@ -87,7 +95,8 @@ def read_caption(caption: str, *, objects: Sequence[str] | None = None, tagger: 
     last = _contrast(words, lexicon, first=False)
     if last is not None:
         return Reading(words, contrast=last)
-    reasons = dict.fromkeys(match.why for match in matches if isinstance(match, NoMatch))
+    plain = [match for match in matches if isinstance(match, NoMatch) and match.verb.verb not in ("be", "have", "do")]
+    reasons = dict.fromkeys(match.why for match in plain or matches if isinstance(match, NoMatch))
     same = bool(matches) and all(isinstance(match, NoMatch) and match.same for match in matches)
     return Reading(words, why="; ".join(reasons) or "no verb that is known", same=same)
 
@@ -107,6 +116,7 @@ def antonym_of(caption: str, reading: Reading) -> str | None:
             edits[-1] = Edit(start, end, contrast.opposite)
     for match in reading.turned:
         edits += edits_for(caption, reading.words, match)
+        edits += _states(reading.words, match)
     return apply_edits(caption, edits) if edits else None
 
 
@@ -120,6 +130,21 @@ def edits_for(caption: str, words: Sequence[Word], match: Match) -> list[Edit]:
     if isinstance(match, EndsMatch):
         return exchanged_ends(words, match, caption)
     return []
+
+
+def _states(words: Sequence[Word], match: Match) -> list[Edit]:
+    """ "close the open drawer" becomes "open the closed drawer": the state before the action changes with it."""
+    if not isinstance(match, EntryMatch) or match.entry.opposite is None or match.spans:
+        return []
+    verb, opposite = match.verb.verb, match.entry.opposite.verb
+    if " " in opposite:
+        return []
+    state, other = (form if form != "opened" else "open" for form in (inflect(opposite, "VBN"), inflect(verb, "VBN")))
+    return [
+        Edit(word.start, word.end, like(word.text, other))
+        for before, word in zip(words, words[1:], strict=False)
+        if word.low == state and before.low in DETERMINERS
+    ]
 
 
 def explain(caption: str, reading: Reading) -> str:
@@ -149,10 +174,33 @@ def _chosen(words: Sequence[Word], verbs: Sequence[Verb], matches: Sequence[Matc
         # "starts opening": the opening is turned round, not the start.
         if verbs[at].verb in CATENATIVES and _hands_over(words, verbs, at) and any(possible[at + 1 : at + 3]):
             possible[at] = False
-    chosen = [at for at, verb in enumerate(verbs) if possible[at] and verb.main]
+    taught = [at for at in range(len(verbs)) if possible[at] and _taught(words, verbs[at])][:1]
+    events = [at for at, match in enumerate(matches) if possible[at] and not _background(match)]
+    chosen = taught or [at for at in events if verbs[at].main] or events[:1]
     chosen = chosen or [at for at, _ in enumerate(verbs) if possible[at]][:1]
     turned = {verbs[at].verb for at in chosen}
     return [matches[at] for at, verb in enumerate(verbs) if at in chosen or (possible[at] and verb.verb in turned)]
+
+
+def _event(words: Sequence[Word], verb: Verb, match: Match) -> Match:
+    """The match, unless the verb only tells how somebody looks: "a man wearing a hat", "soldiers dressed in black"."""
+    before = words[verb.at - 1].low if verb.at else ""
+    adjunct = verb.tag in ("VBG", "VBN") and verb.at > 0 and before not in BE and before not in COORDINATORS
+    if _background(match) and ((adjunct and before not in ADVERBS) or not verb.main):
+        return NoMatch(verb, f'"{verb.verb}" tells how somebody looks or stays')
+    return match
+
+
+def _taught(words: Sequence[Word], verb: Verb) -> bool:
+    """ "shows how to open": what is shown is the opening."""
+    return verb.tag == "VB" and verb.at > 1 and [word.low for word in words[verb.at - 2 : verb.at]] == ["how", "to"]
+
+
+def _background(match: Match) -> bool:
+    """Whether a verb tells how somebody looks or is placed while something else happens: "a man wearing a hat opens"."""
+    return isinstance(match, EntryMatch) and match.verb.verb in POSTURES and not any(
+        place in ("up", "down", "+up", "+down") for place in match.entry.frame.places
+    )
 
 
 def _hands_over(words: Sequence[Word], verbs: Sequence[Verb], at: int) -> bool:
@@ -186,19 +234,24 @@ def _contrast(words: Sequence[Word], lexicon: Lexicon, first: bool) -> tuple[Con
     return None
 
 
-def _protected(words: Sequence[Word], objects: Sequence[str] | None) -> frozenset[int]:
-    """Indices of words inside the given phrases, and of tags such as "#C C"."""
-    inside: set[int] = set()
-    for at, word in enumerate(words):
-        if word.text.startswith("#"):
-            inside.add(at)
-    for phrase in objects or ():
+def _masked(words: list[Word], objects: Sequence[str] | None) -> list[Word]:
+    """The words with those hidden that only look like verbs or directions: in names of objects, and tags ("#C C")."""
+    known = _known_forms()
+    masked = list(words)
+    for phrase in [*(objects or ()), "washing up", "washing up liquid"]:
         parts = tuple(word.low for word in split_words(phrase))
         start = 0
         while parts and (found := find_phrase(words, parts, start, len(words))) is not None:
-            inside.update(range(found, found + len(parts)))
             start = found + len(parts)
-    return frozenset(inside)
+            for at in range(found, start):
+                if words[at].low in known:
+                    masked[at] = replace(words[at], low=f"({words[at].low})")
+    return masked
+
+
+@cache
+def _known_forms() -> frozenset[str]:
+    return frozenset(lexicon_forms()) | PREPOSITIONS | {"left", "right", "forward", "backward", "away", "back"}
 
 
 __all__ = ["Foil", "Reading", "antonym", "antonym_of", "explain", "like", "read_caption"]

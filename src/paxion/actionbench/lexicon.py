@@ -23,10 +23,10 @@ class Frame:
 
     verb: str
     places: tuple[str | None, ...] = ()
-    """None: the counterpart's word is dropped."""
+    """A plus: the word stands right behind the verb ("get +on" a bus). None: the counterpart's word is dropped."""
 
     def __str__(self) -> str:
-        return " … ".join([self.verb, *(place or "-" for place in self.places)])
+        return " … ".join([self.verb, *(place or "-" for place in self.places)]).replace(" … +", " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,8 @@ class Lexicon:
     """The longest first."""
     contrasts: tuple[Contrast, ...]
     """The longest first."""
+    idioms: dict[tuple[str, str], str]
+    """(verb, noun of its object): why they have no opposite together."""
 
 
 @cache
@@ -104,6 +106,7 @@ def load_lexicon() -> Lexicon:
         _motions(),
         tuple(sorted(_directions(), key=lambda direction: -len(direction.words))),
         tuple(sorted(_contrasts(), key=lambda contrast: -len(contrast.words))),
+        {(verb, noun): why for verb, nouns, why in rows("idioms.tsv") for noun in nouns.split()},
     )
 
 
@@ -159,7 +162,7 @@ def _counterpart(head: str, other: str, places: list[str], others: list[str]) ->
     extra = ""
     for place, answer in zip(places, others, strict=True):
         if place != "-":
-            kept.append(None if answer == "-" else answer)
+            kept.append(None if answer == "-" else answer.removeprefix("+"))
         else:
             extra += " " + answer
     return Frame(other + extra, tuple(kept))
@@ -174,16 +177,21 @@ def _reversal(cell: str, opposite: Frame, mirrored: bool) -> Frame | Reversed:
     if mirrored:
         return "none"
     heads, places = _cells(cell)
-    return Frame(heads[0], tuple(places))
+    return Frame(heads[0], tuple(place.removeprefix("+") for place in places))
 
 
 def _wordnet() -> Iterator[Entry]:
-    for row in rows("wordnet.tsv"):
-        cells = dict(zip(("verb", "antonym", "keep", "reversal"), row, strict=False))
-        if cells["keep"] == "yes":
-            opposite = Frame(cells["antonym"].replace("_", " "))
-            back: Frame | Reversed = opposite if cells["reversal"] == "yes" else "none"
-            yield Entry(Frame(cells["verb"]), opposite, back, True, "antonyms in WordNet", "wordnet")
+    """The pairs of WordNet that were kept: bare verbs, without the words that they may govern."""
+    columns = ("verb", "antonym", "keep", "reversal", "why")
+    kept = [dict(zip(columns, row, strict=False)) for row in rows("wordnet.tsv")]
+    kept = [pair for pair in kept if pair["keep"] == "yes"]
+    opposites = {pair["verb"]: pair["antonym"] for pair in kept}
+    for pair in kept:
+        verb, other = pair["verb"].replace("_", " "), pair["antonym"].replace("_", " ")
+        frame, opposite = _frame(verb, []), _counterpart(verb, other, [], [])
+        back: Frame | Reversed = opposite if pair["reversal"] == "yes" else "same" if pair["reversal"] == "same" else "none"
+        symmetric = opposites.get(pair["antonym"]) == pair["verb"]
+        yield Entry(frame, opposite, back, symmetric, pair["why"], "wordnet")
 
 
 def _motions() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from paxion.actionbench.inflection import inflect
@@ -17,7 +17,7 @@ BOTH_WAYS = tuple(
         "up and down", "down and up", "back and forth", "forth and back", "left and right", "right and left",
         "in and out", "out and in", "to and fro", "side to side", "forward and backward", "forwards and backwards",
         "backward and forward", "backwards and forwards", "on and off", "front and back", "back and front",
-        "up or down", "left or right", "right or left", "left to right and right to left",
+        "up or down", "left or right", "right or left", "back and fourth", "left to right and right to left",
     )
 )  # fmt: skip
 CARRIED = frozenset(
@@ -25,13 +25,38 @@ CARRIED = frozenset(
     "run jump climb go drive ride fly travel turn rotate swing swipe toss scoop transport crawl hop step".split()
 )
 """Verbs whose two ends, from ... to ..., can be exchanged."""
-GOALS = ("to", "into", "onto", "in to", "on to", "towards", "toward", "in", "on", "over to", "back to", "back into")
+PLACED = frozenset("take put place pick pour move transfer get drop shift scoop throw toss".split())
+"""Those whose goal may be named by "in" or "on" alone."""
+SOURCES = (("from",), ("out", "of"), ("off", "of"), ("off",))
+GOALS = (
+    ("over", "to"), ("back", "to"), ("back", "into"), ("in", "to"), ("on", "to"), ("into",), ("onto",), ("to",),
+    ("towards",), ("toward",), ("in",), ("on",),
+)  # fmt: skip
 AT_SIDES = frozenset("left right side top bottom front back end other".split())
 SCENES = frozenset(
     "kitchen room house garden field park pool video background morning evening air order circle line row street yard "
-    "city forest gym studio hall hallway store shop market middle slow stage front hand hands movie game show clip".split()
+    "city forest gym studio hall hallway store shop market middle slow half stage front hand hands movie game show clip "
+    "suit dress shirt hat jacket uniform costume pink black white red blue green yellow grey gray brown purple orange".split()
 )
-"""Nouns after "in" that say where the whole scene is, not where something goes."""
+"""Nouns after "in" that say where the scene is or what somebody wears, not where something goes."""
+TOOLS = frozenset(
+    "hand hands finger fingers spoon spoons fork knife spatula mixer whisk stick sticks chopsticks blender ladle machine "
+    "gloves tool brush spatulas processor tongs water".split()
+)
+"""What one mixes with, not what is mixed."""
+LEFT = SCENES - {"hand", "hands", "front", "middle"} | frozenset(
+    "building theater theatre car bus train restaurant stage water bathroom bedroom office classroom school elevator tent "
+    "cave bar cafe pool court area place home ship boat plane truck tunnel arena ring cage".split()
+)
+"""Places that one leaves; a knife that is left somewhere is not entered before."""
+PHRASAL = frozenset("out off up down away over together apart".split())
+"""Right behind a verb, these make another verb of it."""
+SITES = frozenset(
+    ((("over",), ("near",), ("next", "to"), ("above",), ("below",), ("under",), ("behind",), ("together",), ("close", "to")))
+) | {("in", "front", "of")}
+"""Where somebody walks, not where to."""
+GOVERNED = frozenset("up down in out on off over away from to onto into".split())
+"""Beside these, a verb may mean something else than WordNet's antonym answers."""
 PARTICLES = frozenset("down up out off on in away back apart together over aside".split())
 
 
@@ -79,18 +104,34 @@ Match = EntryMatch | DirectionMatch | EndsMatch | NoMatch
 def match_verb(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> Match:
     """What turns a verb round, the most specific first: its two ends, a frame, a direction, the verb alone."""
     start, stop = verb.at + 1, verb.scope
+    for word in words[start : noun_phrase(words, start, stop)]:
+        idiom = lexicon.idioms.get((verb.verb, word.low))
+        if idiom is not None:
+            return NoMatch(verb, f'"{verb.verb} {word.low}": {idiom}')
+    if verb.verb == "get" and start < stop and words[start].low.endswith("ed"):
+        return NoMatch(verb, f'"get {words[start].low}": a state, not a motion')
     for phrase in BOTH_WAYS:
         if find_phrase(words, phrase, start, stop) is not None:
             return NoMatch(verb, f'"{" ".join(phrase)}" names both directions', same=True)
-    ends = _ends(words, verb) if verb.verb in CARRIED else None
+    ends = _ends(words, verb) if verb.verb in CARRIED or verb.verb in lexicon.motions else None
     if ends is not None:
         return ends
+    if verb.verb == "begin" and start < len(words) and (words[start].low.endswith("ing") or words[start].low == "to"):
+        return match_verb(words, replace(verb, verb="start"), lexicon)
     framed = _frame(words, verb, lexicon)
     direction = _direction(words, verb, lexicon) if verb.verb in lexicon.motions else None
     if direction and (not framed or not framed.spans or _size(direction.span) > sum(_size(s) for s in framed.spans)):
         return direction
+    if framed is not None and not framed.spans and start < len(words):
+        if words[start].low in PHRASAL and start < stop:
+            return NoMatch(verb, f'no opposite of "{verb.verb} {words[start].low}" is known')
+        if verb.verb == "leave" and words[noun_phrase(words, start, stop) - 1].low not in LEFT:
+            return NoMatch(verb, '"leave" has no opposite with a thing that is left')
+    if framed is not None and _unclear_goal(words, framed):
+        return NoMatch(verb, "two places: unclear which of them is the goal")
     if framed is None:
-        why = f'"{verb.verb}" has no direction here' if verb.verb in lexicon.motions else f'no opposite of "{verb.verb}" is known'
+        known = verb.verb in lexicon.motions or verb.verb in lexicon.entries
+        why = f'"{verb.verb}" has no direction here' if known else f'no opposite of "{verb.verb}" is known'
         return NoMatch(verb, why)
     if framed.entry.opposite is None:
         return NoMatch(verb, f'"{framed.entry.frame}": {framed.entry.why}', same=framed.entry.reversed == "same")
@@ -104,26 +145,48 @@ def edits_of(words: Sequence[Word], match: EntryMatch, other: Frame) -> list[Edi
     for (start, stop), place in zip(match.spans, other.places, strict=True):
         written = words[start]
         if place == PLACE:
-            place = _preposition(words, stop, match.verb.scope)
+            place = _ground(words, stop, noun_phrase(words, stop, match.verb.scope)) or "on"
             # "put to the woman" is not said.
             new = "give" if place == "to" and new == "put" else new
+        elif place:
+            place = _fitted(words, place, start, stop, match.verb)
         edits.append(Edit(written.start, words[stop - 1].end, like(written.text, place) if place else ""))
     head, _, rest = new.partition(" ")
     after = words[match.verb.at + 1] if match.verb.at + 1 < len(words) else None
-    if after is not None and rest in PARTICLES and after.low in OBJECT_PRONOUNS and after.low not in ("that", "this", "those"):
+    if after is not None and rest in PARTICLES and _is_pronoun(words, match.verb.at + 1):
         edits.append(Edit(after.end, after.end, f" {rest}"))
         new = head
     return [*edits, Edit(verb.start, verb.end, like(verb.text, inflect(new, match.verb.tag)))]
 
 
+def _fitted(words: Sequence[Word], place: str, start: int, stop: int, verb: Verb) -> str:
+    """ "out of" where something follows that it can govern, "out" where not; "off" and "away" likewise."""
+    end = noun_phrase(words, stop, verb.scope)
+    governs = end > stop and words[stop].low != "with"
+    if governs and start == verb.at + 1 and words[start].low in ("in", "on", "off", "out") and _takes_particle(verb):
+        # "put in the sugar": a particle; "put in the bin": a preposition.
+        governs = _ground(words, stop, end) is not None
+    if not governs:
+        return {"out of": "out", "off of": "off", "away from": "away", "from": "", "into": "in", "onto": "on"}.get(place, place)
+    written = words[start].low
+    return "out of" if place == "out" and written in ("in", "inside") else place
+
+
+def _is_pronoun(words: Sequence[Word], at: int) -> bool:
+    """Whether a word stands for a whole object: "it", but not "one of them" or "her shoe"."""
+    after = words[at + 1].low if at + 1 < len(words) else ""
+    ends = not after or after in PREPOSITIONS - {"of"} or after in COORDINATORS or after in STOPS or after.endswith("ly")
+    return words[at].low in OBJECT_PRONOUNS and (ends or words[at].low in ("it", "them"))
+
+
+def _takes_particle(verb: Verb) -> bool:
+    return verb.tag != "VBN" and verb.verb in ("put", "place", "pour", "push", "throw", "plug", "add", "take", "pull", "drop")
+
+
 def turned_direction(words: Sequence[Word], match: DirectionMatch) -> Edit:
     """The edit that turns a direction round."""
     first, last = words[match.span[0]], words[match.span[1] - 1]
-    opposite = match.direction.opposite
-    if opposite == "towards" and find_phrase(words, ("each", "other"), match.span[1], match.span[1] + 2) is None:
-        # Things are moved closer to something, people and vehicles move towards it.
-        opposite = "towards"
-    return Edit(first.start, last.end, like(first.text, opposite))
+    return Edit(first.start, last.end, like(first.text, match.direction.opposite))
 
 
 def exchanged_ends(words: Sequence[Word], match: EndsMatch, caption: str) -> list[Edit]:
@@ -135,12 +198,20 @@ def exchanged_ends(words: Sequence[Word], match: EndsMatch, caption: str) -> lis
         Edit(words[source_start].start, words[source_stop - 1].end, goal),
         Edit(words[goal_start].start, words[goal_stop - 1].end, source),
     ]
-    first, last = words[match.preposition[0]], words[match.preposition[1] - 1]
-    written = caption[first.start : last.end].lower()
-    fitting = {"in": ("in", "into"), "on": ("on", "onto")}.get(_ground(words, source_start, source_stop) or "")
-    if fitting and written in ("in", "on", "into", "onto"):
-        edits.append(Edit(first.start, last.end, fitting[written in ("into", "onto")]))
-    return edits
+    fitted = fitted_preposition(words, match.preposition, (source_start, source_stop))
+    return [*edits, fitted] if fitted else edits
+
+
+def fitted_preposition(words: Sequence[Word], preposition: tuple[int, int], ground: tuple[int, int]) -> Edit | None:
+    """The edit that makes in, on, into, onto or inside fit another ground, if one is needed."""
+    first, last = words[preposition[0]], words[preposition[1] - 1]
+    written = " ".join(word.low for word in words[slice(*preposition)])
+    fitting = {"in": ("in", "into"), "on": ("on", "onto")}.get(_ground(words, *ground) or "")
+    if fitting is None or written not in ("in", "on", "into", "onto", "inside", "on top of"):
+        return None
+    if (written == "inside" and fitting[0] == "in") or (written == "on top of" and fitting[0] == "on"):
+        return None
+    return Edit(first.start, last.end, like(first.text, fitting[written in ("into", "onto")]))
 
 
 def noun_phrase(words: Sequence[Word], start: int, stop: int) -> int:
@@ -160,16 +231,33 @@ def noun_phrase(words: Sequence[Word], start: int, stop: int) -> int:
 
 def _frame(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> EntryMatch | None:
     """The frame with most places; among them the one whose first place comes first, then the longest."""
-    best: tuple[tuple[int, int, int], EntryMatch] | None = None
+    best: tuple[tuple[int, bool, bool, int, int], EntryMatch] | None = None
     for entry in lexicon.entries.get(verb.verb, ()):
+        if entry.source == "wordnet" and any(word.low in GOVERNED for word in words[verb.at + 1 : verb.scope]):
+            continue
         spans = _spans(words, verb, [place.split() for place in entry.frame.places if place])
         if spans is None:
             continue
         first = spans[0][0] if spans else len(words)
-        rank = (-len(spans), first, -sum(_size(span) for span in spans))
+        # "the shirts on the bed into the basket": into says where they go, on perhaps where they were.
+        weak = not spans or words[first].low not in ("into", "onto")
+        loose = not spans or not (entry.frame.places[0] or "").startswith("+")
+        rank = (-len(spans), loose, weak, first, -sum(_size(span) for span in spans))
         if best is None or rank < best[0]:
             best = rank, EntryMatch(verb, entry, spans)
     return best[1] if best else None
+
+
+def _unclear_goal(words: Sequence[Word], match: EntryMatch) -> bool:
+    """ "the blanket on the chair in the hamper": whether it was on the chair, or the chair is in the hamper."""
+    if match.verb.verb not in ("put", "place", "set", "lay", "keep", "drop", "pour", "hang") or len(match.spans) != 1:
+        return False
+    start, stop = match.spans[0]
+    if stop - start > 1 or words[start].low not in ("in", "on", "inside"):
+        return False
+    others = [("in",), ("on",), ("inside",)]
+    found = (_spans(words, match.verb, [other]) for other in others if other != (words[start].low,))
+    return any(spans is not None and words[spans[0][1] - 1].low != "top" for spans in found)
 
 
 def _spans(words: Sequence[Word], verb: Verb, places: Sequence[Sequence[str]]) -> tuple[tuple[int, int], ...] | None:
@@ -177,7 +265,9 @@ def _spans(words: Sequence[Word], verb: Verb, places: Sequence[Sequence[str]]) -
     spans: list[tuple[int, int]] = []
     at = verb.at + 1
     for phrase in places:
-        found = find_phrase(words, phrase, at, verb.scope)
+        adjacent = phrase[0].startswith("+")
+        phrase = [phrase[0].removeprefix("+"), *phrase[1:]]
+        found = find_phrase(words, phrase, at, min(verb.scope, at + len(phrase)) if adjacent else verb.scope)
         while found is not None and _elsewhere(words, found, found + len(phrase), verb):
             found = find_phrase(words, phrase, found + 1, verb.scope)
         if found is None:
@@ -190,13 +280,16 @@ def _spans(words: Sequence[Word], verb: Verb, places: Sequence[Sequence[str]]) -
 def _elsewhere(words: Sequence[Word], start: int, stop: int, verb: Verb) -> bool:
     """Whether a preposition says where the scene is or how a thing is held, not where something goes."""
     low = words[start].low
-    following = [word.low for word in words[stop : min(verb.scope, stop + 3)]]
-    plain = [word for word in following if word not in DETERMINERS]
-    if low == "in" and stop - start == 1:
-        return bool(plain) and any(word in SCENES for word in plain[:2])
-    if low in ("on", "to", "at", "from", "in") and stop - start == 1 and plain:
-        return plain[0] in AT_SIDES and (len(plain) < 2 or plain[1] in PREPOSITIONS - {"of"}) and low in ("on", "to", "at")
-    return False
+    plain = [word.low for word in words[stop : noun_phrase(words, stop, verb.scope)] if word.low not in DETERMINERS]
+    if stop - start > 1 or not plain:
+        return False
+    if low == "in":
+        return plain[-1] in SCENES or plain[0] in ("front", "half")
+    if low == "with":
+        return plain[-1] in TOOLS
+    if low == "on" and plain[0] in ("low", "high", "medium", "camera", "video", "stage", "fire"):
+        return True
+    return low in ("on", "to", "at") and plain[-1] in AT_SIDES and "of" not in plain
 
 
 def _direction(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> DirectionMatch | None:
@@ -211,13 +304,17 @@ def _direction(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> Direction
             continue
         if direction.words in (("left",), ("right",)) and not _is_side_direction(words, found, end, verb):
             continue
-        if direction.words == ("to",) and (after in AT_SIDES or find_phrase(words, ("from",), start, stop) is not None):
+        if direction.words == ("to",) and find_phrase(words, ("from",), start, stop) is not None:
+            continue
+        if direction.words in (("to",), ("from",)) and _elsewhere(words, found, end, verb):
             continue
         if direction.words in (("in",), ("out",), ("up",), ("down",), ("inside",), ("outside",)) and after in ("of",):
             continue
+        if direction.words in (("inside",), ("outside",), ("into",), ("out", "of"), ("in",), ("out",), ("ahead",)) and verb.verb in ("look", "stare", "gaze", "reach"):
+            continue
         if direction.words in (("in",), ("inside",), ("outside",)) and end < stop and after not in PREPOSITIONS and after not in COORDINATORS and after not in STOPS:
             continue
-        if direction.words in (("over",), ("near",), ("next", "to"), ("above",), ("below",), ("under",), ("behind",), ("together",)) and verb.verb in ("walk", "run", "jump", "fly", "look", "drive", "ride", "climb", "dance"):
+        if direction.words in SITES and lexicon.motions[verb.verb] == "none":
             continue
         return DirectionMatch(verb, direction, (found, end))
     return None
@@ -233,27 +330,31 @@ def _is_side_direction(words: Sequence[Word], start: int, end: int, verb: Verb) 
 
 
 def _ends(words: Sequence[Word], verb: Verb) -> EndsMatch | None:
-    start = find_phrase(words, ("from",), verb.at + 1, verb.scope)
-    if start is None:
-        return None
-    source_stop = noun_phrase(words, start + 1, verb.scope)
-    if source_stop == start + 1:
-        return None
-    for goal in sorted((goal.split() for goal in GOALS), key=len, reverse=True):
-        at = find_phrase(words, goal, verb.at + 1, verb.scope)
-        if at is None or (at < source_stop and at + len(goal) > start) or (goal[0] in ("in", "on") and len(goal) == 1 and at < start):
+    """from A to B, to B from A, out of A into B: a source and a goal, one right behind the other."""
+    stop = verb.scope
+    for source in SOURCES:
+        at = find_phrase(words, source, verb.at + 1, stop)
+        if at is None:
             continue
-        goal_start = at + len(goal)
-        goal_stop = noun_phrase(words, goal_start, start if goal_start <= start else verb.scope)
-        if goal_stop > goal_start and not (len(goal) == 1 and goal[0] in ("in", "on") and at != source_stop):
-            if goal == ["in"] and any(word.low in SCENES for word in words[goal_start:goal_stop]):
+        noun = at + len(source)
+        noun_stop = noun_phrase(words, noun, stop)
+        if noun_stop == noun:
+            return None
+        for goal in GOALS:
+            if goal in (("in",), ("on",)) and (verb.verb not in PLACED or find_phrase(words, goal, noun_stop, stop) != noun_stop):
                 continue
-            return EndsMatch(verb, (start + 1, source_stop), (goal_start, goal_stop), (at, goal_start))
+            begin = find_phrase(words, goal, noun_stop, min(stop, noun_stop + len(goal)))
+            begin = find_phrase(words, goal, verb.at + 1, at) if begin is None else begin
+            if begin is None:
+                continue
+            goal_noun = begin + len(goal)
+            goal_stop = noun_phrase(words, goal_noun, at if begin < at else stop)
+            follows = begin == noun_stop or goal_stop == at
+            scene = goal == ("in",) and any(word.low in SCENES for word in words[goal_noun:goal_stop])
+            if goal_stop > goal_noun and follows and not scene:
+                return EndsMatch(verb, (noun, noun_stop), (goal_noun, goal_stop), (begin, goal_noun))
+        return None
     return None
-
-
-def _preposition(words: Sequence[Word], start: int, stop: int) -> str:
-    return _ground(words, start, noun_phrase(words, start, stop)) or "on"
 
 
 def _ground(words: Sequence[Word], start: int, stop: int) -> str | None:
@@ -261,7 +362,7 @@ def _ground(words: Sequence[Word], start: int, stop: int) -> str | None:
     grounds = _grounds()
     known = None
     for word in words[start:stop]:
-        if word.low == "of" and known is not None:
+        if word.low == "of":
             break
         low = word.low
         singular = low if low in grounds else low[:-1] if low[:-1] in grounds else low[:-2] if low[:-2] in grounds else ""

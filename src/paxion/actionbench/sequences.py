@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from paxion.actionbench.inflection import inflect
 from paxion.actionbench.lexicon import Frame, Lexicon
-from paxion.actionbench.matching import EndsMatch, exchanged_ends, noun_phrase
+from paxion.actionbench.matching import EndsMatch, exchanged_ends, fitted_preposition, noun_phrase
 from paxion.actionbench.verbs import COORDINATORS, Verb
 from paxion.actionbench.words import Edit, Word, find_phrase, like
 
@@ -29,13 +29,15 @@ def pick_and_place(caption: str, words: Sequence[Word], verbs: Sequence[Verb], l
         if first.verb not in TAKING or second.verb not in PLACING or first.tag != second.tag:
             continue
         pronoun = second.at + 1
-        if pronoun >= len(words) or words[pronoun].low not in ("it", "them"):
+        if pronoun >= len(words):
             continue
+        # "take the pen and put in the cup": the pronoun may be left out.
+        left_out = words[pronoun].low not in ("it", "them")
         object_start = first.at + 1
         particle = words[object_start].low in ("up", "out")
         object_start += particle
-        object_stop = noun_phrase(words, object_start, first.scope)
-        goal = _phrase(words, GOALS, pronoun + 1, second.scope)
+        object_stop = _object(words, object_start, first.scope)
+        goal = _phrase(words, GOALS, pronoun + (not left_out), second.scope)
         if object_stop == object_start or goal is None:
             continue
         goal_words, goal_stop = goal
@@ -58,9 +60,20 @@ def pick_and_place(caption: str, words: Sequence[Word], verbs: Sequence[Verb], l
             taken,
             Edit(end, words[object_stop].end if trailing else end, f" {away} {goal_text}"),
             Edit(words[second.at].start, words[second.at].end, like(words[second.at].text, inflect("put", second.tag))),
-            Edit(words[goal_words[0]].start, words[goal_stop - 1].end, "down"),
+            Edit(words[goal_words[0]].start, words[goal_stop - 1].end, "it down" if left_out else "down"),
         ]
     return []
+
+
+def _object(words: Sequence[Word], start: int, stop: int) -> int:
+    """Index after the object, which may be a list: "the yellow, green and orange blocks"."""
+    at = noun_phrase(words, start, stop)
+    while at > start and at < stop and words[at].low in (",", "and"):
+        further = noun_phrase(words, at + 1, stop)
+        if further == at + 1:
+            break
+        at = further
+    return at
 
 
 def _phrase(
@@ -87,6 +100,9 @@ def _exchange(
     verb = Verb(0, "put", "VB", True, len(words))
     match = EndsMatch(verb, (source_noun, source_stop), (goal_noun, goal_stop), (goal_start, goal_noun))
     edits = exchanged_ends(words, match, caption)
+    fitted = fitted_preposition(words, (source_start, source_noun), (goal_noun, goal_stop))
+    if fitted:
+        edits.append(fitted)
     # What is taken off a table is taken out of a cup: "from" is right for both.
     if words[source_start].low in ("off", "out"):
         edits.append(Edit(words[source_start].start, words[source_noun - 1].end, "from"))

@@ -29,6 +29,10 @@ PREPOSITIONS = frozenset(
 PRONOUNS = frozenset("he she it they we you i who someone somebody something nothing everyone everybody".split())
 OBJECT_PRONOUNS = frozenset("it them him her me us this that these those one".split())
 PLURALS = frozenset("they we you i people men women children kids guys persons boys girls both".split())
+PERSONS = frozenset("man woman person girl boy lady guy child baby kid player".split())
+DIRECTIONS = frozenset(
+    "away back together apart forward forwards backward backwards left right upward upwards downward downwards".split()
+)
 BE = frozenset("is are was were be been being am 's 're get gets got getting".split())
 HAVE = frozenset("has have had having".split())
 MODALS = frozenset("can could will would shall should may might must do does did don't doesn't didn't let's cannot".split())
@@ -49,8 +53,7 @@ CATENATIVES = frozenset(
 )
 """Verbs that hand the action over to the next verb: "starts opening", "pretending to open"."""
 ADJECTIVES = frozenset(
-    "open close shut dry wet warm cool clean empty loose separate narrow light secure fixed closed broken tied "
-    "folded wrapped covered opened used torn melted frozen mixed left set lit bent stuck worn".split()
+    "open close shut dry wet warm cool clean empty loose separate narrow light secure closed left set".split()
 )
 NOUNS = frozenset(
     "screw nail plug lock cover drop cut fold pack button zip tape wrap tie knot stack load light cap string ring pin "
@@ -60,7 +63,7 @@ NOUNS = frozenset(
     "head point face scale fix twist hammer mop sweep vacuum sponge polish wave play dance bow store stand rest pass "
     "place note shot pose mask grip handle measure sail dial crank stir peg lever shovel rake beat mash cream butter "
     "salt pepper spice stretch spin flip kick punch tug pull push walk run jump climb float sort shower spray sprinkle "
-    "fork knife show top help start end finish record light match fire water cork shoot cork".split()
+    "sled ski skate bike cycle surf sail fork knife show top help start end finish record light match fire water cork shoot cork".split()
 )
 """Verbs whose third person and base form are nouns as often."""
 COMPOUNDS: Mapping[str, frozenset[str]] = {
@@ -91,7 +94,9 @@ COMPOUNDS: Mapping[str, frozenset[str]] = {
     "running": frozenset(("water", "shoes", "machine", "track", "tap")),
     "measuring": frozenset(("cup", "tape", "jug", "spoon", "scale")),
     "serving": frozenset(("spoon", "dish", "plate", "bowl")),
-    "plugging": frozenset(()),
+    "landing": frozenset(("gear", "strip", "pad")),
+    "steering": frozenset(("wheel",)),
+    "cooking": frozenset(("pot", "pots", "oil", "pan", "stick", "spoon", "utensils", "gas")),
 }
 
 
@@ -119,8 +124,8 @@ def lexicon_forms() -> dict[str, list[tuple[str, str]]]:
     return form_index(verb for verb in verbs if " " not in verb)
 
 
-def find_verbs(words: Sequence[Word], protected: frozenset[int] = frozenset(), tagger: Tagger | None = None) -> list[Verb]:
-    """The verbs of a caption, in order. protected: indices of words that are known to be none (object names)."""
+def find_verbs(words: Sequence[Word], tagger: Tagger | None = None) -> list[Verb]:
+    """The verbs of a caption, in order. tagger: decides where a form may also be a noun or an adjective."""
     forms = lexicon_forms()
     tags = tagger(words) if tagger is not None and any(word.low in forms for word in words) else None
     found: list[Verb] = []
@@ -141,7 +146,7 @@ def find_verbs(words: Sequence[Word], protected: frozenset[int] = frozenset(), t
         options = forms.get(low)
         if low in CAUSATIVES:
             causative = True
-        if options is None or at in protected:
+        if options is None:
             continue
         before = _before(words, at)
         coordinated = at > 0 and words[_skip_adverbs(words, at - 1)].low in COORDINATORS
@@ -156,10 +161,11 @@ def find_verbs(words: Sequence[Word], protected: frozenset[int] = frozenset(), t
         if coordinated and found and found[-1].main and tag == found[-1].tag:
             main = True
         infinitive = before == "to"
-        found.append(Verb(at, verb, tag, main, 0))
-        clause_verbs += not infinitive
-    ends = [verb.at for verb in found[1:]] + [len(words)]
-    return [replace(verb, scope=_scope(words, verb.at, end)) for verb, end in zip(found, ends, strict=True)]
+        purpose = infinitive and bool(found) and found[-1].verb not in CATENATIVES
+        found.append(Verb(at, verb, tag, main and not purpose, 0))
+        clause_verbs += tag in ("VB", "VBZ", "VBD") and not infinitive
+    ends = [*(verb.at for verb in found[1:]), len(words)]
+    return [replace(verb, scope=_scope(words, verb.at, end)) for verb, end in zip(found, ends, strict=False)]
 
 
 def _tag(
@@ -175,11 +181,15 @@ def _tag(
     """The tag of a word that may be a verb, or None when it is a noun, an adjective or an adverb here."""
     low, after = words[at].low, words[at + 1].low if at + 1 < len(words) else ""
     tags = {tag for _, tag in options}
-    starts = at == 0 or _skip_adverbs(words, at - 1) < 0 or before in STOPS
+    starts = at == 0 or _skip_adverbs(words, at - 1) < 0 or before in STOPS or (not found and at == 1 and coordinated)
     noun_before = bool(before) and before not in DETERMINERS | PREPOSITIONS | COORDINATORS | BE | MODALS | HAVE
     if before in DETERMINERS and before not in ("both", "her", "others") or before == "of" and "VBG" not in tags:
         return None
+    if low == "building" and not (starts or before in BE or after in DETERMINERS or after in OBJECT_PRONOUNS):
+        return None
     if "VBG" in tags:
+        if not after and noun_before and low in ("covering", "painting", "drawing", "opening", "filling", "wrapping"):
+            return None
         if after in COMPOUNDS.get(low, ()) and not starts and before not in BE:
             return None
         return None if before == "her" and not after else "VBG"
@@ -190,10 +200,12 @@ def _tag(
             same = bool(found) and found[-1].tag == "VBZ"
             return "VBZ" if same and (low[:-1] not in NOUNS or _object_follows(after)) else None
         if noun_before or before in ("who", "that", "which"):
-            return "VBZ" if not clause_verbs else None
+            person = before in PRONOUNS or before in PERSONS or len(before) == 1
+            noun = options[0][0] in NOUNS and not person and (after in COORDINATORS or after in BE or after == "of")
+            return "VBZ" if not clause_verbs and not noun else None
         return None
-    if low in ADJECTIVES and (before in BE or before in ("very", "wide", "half", "is", "upright", "so")):
-        return "VBN" if "VBN" in tags and "VB" not in tags and before in BE and after == "by" else None
+    if low in ADJECTIVES and (before in BE or before in ("very", "wide", "half", "upright", "so")):
+        return None
     if low == "close" and after in ("to", "up") and not starts and before != "to":
         return None
     if low == "left" and (after not in DETERMINERS or not noun_before):
@@ -205,16 +217,20 @@ def _tag(
             return "VB" if low not in NOUNS or _object_follows(after) or after == "" else None
         if causative and found and noun_before and (found[-1].verb in ("let", "make", "help") or not clause_verbs):
             return "VB"
-        plural = before in PLURALS or (noun_before and before.endswith("s") and not before.endswith("ss"))
-        if plural and not clause_verbs and "VBD" not in tags:
-            return "VB" if low not in NOUNS or _object_follows(after) else None
+        # Many captions forget the s: "the man climb down". A form that may be a noun needs an object behind it.
+        sure = low not in NOUNS | ADJECTIVES or after in DETERMINERS or after in OBJECT_PRONOUNS
+        plural = before in PLURALS or before in PERSONS or before.endswith("s") and not before.endswith("ss") or "and" in [w.low for w in words[:at]]
+        if noun_before and not clause_verbs and "VBD" not in tags and (sure or (plural and _object_follows(after))):
+            return "VB"
+        if noun_before and not clause_verbs and plural and low in ADJECTIVES and "VBD" not in tags and after and after not in PREPOSITIONS:
+            return "VB"
     if "VBN" in tags or "VBD" in tags:
         participle = "VBN" if "VBN" in tags else "VBD"
         if before in BE or before in HAVE:
             return participle
         if coordinated and found and found[-1].tag in ("VBD", "VBN"):
             return found[-1].tag if found[-1].tag in tags else participle
-        if noun_before and not clause_verbs and low not in ADJECTIVES - {"left", "set", "opened", "closed", "broken"}:
+        if noun_before and not clause_verbs and low not in ADJECTIVES - {"left", "set", "closed"}:
             return participle if after == "by" or "VBD" not in tags else "VBD"
     return None
 
@@ -241,12 +257,16 @@ def _skip_adverbs(words: Sequence[Word], at: int) -> int:
 def _before(words: Sequence[Word], at: int) -> str:
     """The word before, adverbs skipped; "" at the start."""
     index = _skip_adverbs(words, at - 1)
+    if index > 0 and words[index].text == "A":
+        # An actor of Ego4D, "the man A": the article has a small letter inside a sentence.
+        return "someone"
     return words[index].low if index >= 0 else ""
 
 
 def _object_follows(after: str) -> bool:
     """Whether a word is one that an object or a direction may start with."""
-    return after in DETERMINERS or after in OBJECT_PRONOUNS or after in PREPOSITIONS - {"of"} or after.endswith("ly")
+    particle = after in PREPOSITIONS - {"of"} or after in DIRECTIONS
+    return particle or after in DETERMINERS or after in OBJECT_PRONOUNS or after.endswith("ly")
 
 
 def _verb_follows(words: Sequence[Word], at: int, forms: Mapping[str, object]) -> bool:
