@@ -25,7 +25,18 @@ from paxion.actionbench.matching import (
     turned_direction,
 )
 from paxion.actionbench.sequences import pick_and_place
-from paxion.actionbench.verbs import ADVERBS, BE, CATENATIVES, COORDINATORS, DETERMINERS, PREPOSITIONS, Tagger, Verb, find_verbs, lexicon_forms
+from paxion.actionbench.verbs import (
+    ADVERBS,
+    BE,
+    CATENATIVES,
+    COORDINATORS,
+    DETERMINERS,
+    PREPOSITIONS,
+    Tagger,
+    Verb,
+    find_verbs,
+    lexicon_forms,
+)
 from paxion.actionbench.words import Edit, Word, apply_edits, find_phrase, like, split_words
 
 
@@ -198,8 +209,10 @@ def _taught(words: Sequence[Word], verb: Verb) -> bool:
 
 def _background(match: Match) -> bool:
     """Whether a verb tells how somebody looks or is placed while something else happens: "a man wearing a hat opens"."""
-    return isinstance(match, EntryMatch) and match.verb.verb in POSTURES and not any(
-        place in ("up", "down", "+up", "+down") for place in match.entry.frame.places
+    return (
+        isinstance(match, EntryMatch)
+        and match.verb.verb in POSTURES
+        and not any(place in ("up", "down", "+up", "+down") for place in match.entry.frame.places)
     )
 
 
@@ -211,13 +224,17 @@ def _hands_over(words: Sequence[Word], verbs: Sequence[Verb], at: int) -> bool:
     between = [word.low for word in words[verbs[at].at + 1 : following.at]]
     if verbs[at].verb in ("let", "make", "help"):
         return following.tag == "VB" and len(between) <= 5
-    plain = [word for word in between if word not in ADVERBS and word not in ("to", "or", "and", "but", "be", "being", "on")]
+    plain = [
+        word for word in between if word not in ADVERBS and word not in ("to", "or", "and", "but", "be", "being", "on")
+    ]
     return following.tag in ("VBG", "VB") and not plain
 
 
 def _both_ways(words: Sequence[Word], verbs: Sequence[Verb], matches: Sequence[Match]) -> str | None:
     """Why a caption that names a verb and its opposite with one object has no antonym: "opening and closing a door"."""
-    for (one, match), (two, _) in zip(zip(verbs, matches, strict=True), list(zip(verbs, matches, strict=True))[1:], strict=False):
+    for (one, match), (two, _) in zip(
+        zip(verbs, matches, strict=True), list(zip(verbs, matches, strict=True))[1:], strict=False
+    ):
         opposite = match.entry.opposite if isinstance(match, EntryMatch) else None
         between = {word.low for word in words[one.at + 1 : two.at]}
         if opposite is not None and opposite.verb == two.verb and between <= COORDINATORS - {"then"}:
@@ -226,8 +243,9 @@ def _both_ways(words: Sequence[Word], verbs: Sequence[Verb], matches: Sequence[M
 
 
 def _contrast(words: Sequence[Word], lexicon: Lexicon, first: bool) -> tuple[Contrast, int] | None:
+    present = {word.low for word in words}
     for contrast in lexicon.contrasts:
-        if contrast.first == first:
+        if contrast.first == first and contrast.words[0] in present and contrast.words[-1] in present:
             at = find_phrase(words, contrast.words, 0, len(words))
             if at is not None:
                 return contrast, at

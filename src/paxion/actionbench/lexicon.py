@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
-from typing import Literal
+from typing import Literal, cast
+
+from paxion.actionbench.words import split_words
 
 PLACE = "@place"
 """A place whose preposition depends on what follows it: in the bag, on the table, to the woman."""
@@ -29,7 +31,7 @@ class Frame:
         return " … ".join([self.verb, *(place or "-" for place in self.places)]).replace(" … +", " ")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """What is the opposite of a frame, what its reversal shows, and why."""
 
@@ -43,6 +45,16 @@ class Entry:
     why: str
     source: Literal["curated", "wordnet"] = "curated"
 
+    @cached_property
+    def phrases(self) -> tuple[tuple[str, ...], ...]:
+        """The words of each place of the frame."""
+        return tuple(tuple(place.removeprefix("+").split()) for place in self.frame.places if place)
+
+    @cached_property
+    def adjacent(self) -> bool:
+        """The first place stands right behind the verb."""
+        return bool(self.frame.places) and (self.frame.places[0] or "").startswith("+")
+
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
@@ -52,7 +64,8 @@ class Contrast:
     opposite: str | None
     first: bool
     """Looked for before the verbs; else only when no verb could be turned round."""
-    reversed: Literal["=", "same", "none"]
+    reversed: Literal["=", "same", "none", "unknown"]
+    """What the clip played backwards shows: the opposite, the same, something without a name, or it is not known."""
     why: str
 
 
@@ -121,9 +134,7 @@ def _specificity(entry: Entry) -> tuple[int, int]:
     return -len(places), -sum(len(place.split()) for place in places)
 
 
-def _entries(
-    left: str, right: str, symmetric: str, played_back: str, why: str
-) -> Iterator[tuple[Entry, Entry | None]]:
+def _entries(left: str, right: str, symmetric: str, played_back: str, why: str) -> Iterator[tuple[Entry, Entry | None]]:
     """The entries of one line of frames.tsv, each with its mirror when the line holds in both directions."""
     left_heads, left_places = _cells(left)
     right_heads, right_places = ([], []) if right == "-" else _cells(right)
@@ -189,7 +200,9 @@ def _wordnet() -> Iterator[Entry]:
     for pair in kept:
         verb, other = pair["verb"].replace("_", " "), pair["antonym"].replace("_", " ")
         frame, opposite = _frame(verb, []), _counterpart(verb, other, [], [])
-        back: Frame | Reversed = opposite if pair["reversal"] == "yes" else "same" if pair["reversal"] == "same" else "none"
+        back: Frame | Reversed = (
+            opposite if pair["reversal"] == "yes" else "same" if pair["reversal"] == "same" else "none"
+        )
         symmetric = opposites.get(pair["antonym"]) == pair["verb"]
         yield Entry(frame, opposite, back, symmetric, pair["why"], "wordnet")
 
@@ -213,11 +226,14 @@ def _directions() -> Iterator[Direction]:
 
 
 def _contrasts() -> Iterator[Contrast]:
-    from paxion.actionbench.words import split_words
+    for wording, opposite, when, symmetric, shown, why in rows("contrasts.tsv"):
+        first = when == "first"
+        back = cast(Literal["=", "same", "none", "unknown"], shown)
+        yield Contrast(_low(wording), None if opposite == "-" else opposite, first, back, why)
+        if symmetric == "yes":
+            holds = shown == "=" or (shown == "same" and not first)
+            yield Contrast(_low(opposite), wording, first, back if holds else "unknown", why)
 
-    for wording, opposite, when, symmetric, played_back, why in rows("contrasts.tsv"):
-        pairs = [(wording, opposite)] + ([(opposite, wording)] if symmetric == "yes" else [])
-        for words, other in pairs:
-            low = tuple(word.low for word in split_words(words))
-            back: Literal["=", "same", "none"] = "=" if played_back == "=" else "same" if played_back == "same" else "none"
-            yield Contrast(low, None if other == "-" else other, when == "first", back, why)
+
+def _low(text: str) -> tuple[str, ...]:
+    return tuple(word.low for word in split_words(text))

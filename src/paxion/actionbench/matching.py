@@ -52,7 +52,19 @@ LEFT = SCENES - {"hand", "hands", "front", "middle"} | frozenset(
 PHRASAL = frozenset("out off up down away over together apart".split())
 """Right behind a verb, these make another verb of it."""
 SITES = frozenset(
-    ((("over",), ("near",), ("next", "to"), ("above",), ("below",), ("under",), ("behind",), ("together",), ("close", "to")))
+    (
+        (
+            ("over",),
+            ("near",),
+            ("next", "to"),
+            ("above",),
+            ("below",),
+            ("under",),
+            ("behind",),
+            ("together",),
+            ("close", "to"),
+        )
+    )
 ) | {("in", "front", "of")}
 """Where somebody walks, not where to."""
 GOVERNED = frozenset("up down in out on off over away from to onto into".split())
@@ -110,8 +122,9 @@ def match_verb(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> Match:
             return NoMatch(verb, f'"{verb.verb} {word.low}": {idiom}')
     if verb.verb == "get" and start < stop and words[start].low.endswith("ed"):
         return NoMatch(verb, f'"get {words[start].low}": a state, not a motion')
+    present = {word.low for word in words[start:stop]}
     for phrase in BOTH_WAYS:
-        if find_phrase(words, phrase, start, stop) is not None:
+        if phrase[0] in present and find_phrase(words, phrase, start, stop) is not None:
             return NoMatch(verb, f'"{" ".join(phrase)}" names both directions', same=True)
     ends = _ends(words, verb) if verb.verb in CARRIED or verb.verb in lexicon.motions else None
     if ends is not None:
@@ -167,7 +180,9 @@ def _fitted(words: Sequence[Word], place: str, start: int, stop: int, verb: Verb
         # "put in the sugar": a particle; "put in the bin": a preposition.
         governs = _ground(words, stop, end) is not None
     if not governs:
-        return {"out of": "out", "off of": "off", "away from": "away", "from": "", "into": "in", "onto": "on"}.get(place, place)
+        return {"out of": "out", "off of": "off", "away from": "away", "from": "", "into": "in", "onto": "on"}.get(
+            place, place
+        )
     written = words[start].low
     return "out of" if place == "out" and written in ("in", "inside") else place
 
@@ -175,12 +190,25 @@ def _fitted(words: Sequence[Word], place: str, start: int, stop: int, verb: Verb
 def _is_pronoun(words: Sequence[Word], at: int) -> bool:
     """Whether a word stands for a whole object: "it", but not "one of them" or "her shoe"."""
     after = words[at + 1].low if at + 1 < len(words) else ""
-    ends = not after or after in PREPOSITIONS - {"of"} or after in COORDINATORS or after in STOPS or after.endswith("ly")
+    ends = (
+        not after or after in PREPOSITIONS - {"of"} or after in COORDINATORS or after in STOPS or after.endswith("ly")
+    )
     return words[at].low in OBJECT_PRONOUNS and (ends or words[at].low in ("it", "them"))
 
 
 def _takes_particle(verb: Verb) -> bool:
-    return verb.tag != "VBN" and verb.verb in ("put", "place", "pour", "push", "throw", "plug", "add", "take", "pull", "drop")
+    return verb.tag != "VBN" and verb.verb in (
+        "put",
+        "place",
+        "pour",
+        "push",
+        "throw",
+        "plug",
+        "add",
+        "take",
+        "pull",
+        "drop",
+    )
 
 
 def turned_direction(words: Sequence[Word], match: DirectionMatch) -> Edit:
@@ -231,18 +259,21 @@ def noun_phrase(words: Sequence[Word], start: int, stop: int) -> int:
 
 def _frame(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> EntryMatch | None:
     """The frame with most places; among them the one whose first place comes first, then the longest."""
+    present = {word.low for word in words[verb.at + 1 : verb.scope]}
     best: tuple[tuple[int, bool, bool, int, int], EntryMatch] | None = None
     for entry in lexicon.entries.get(verb.verb, ()):
         if entry.source == "wordnet" and any(word.low in GOVERNED for word in words[verb.at + 1 : verb.scope]):
             continue
-        spans = _spans(words, verb, [place.split() for place in entry.frame.places if place])
+        places = entry.phrases
+        if places and not all(phrase[0] in present for phrase in places):
+            continue
+        spans = _spans(words, verb, entry)
         if spans is None:
             continue
         first = spans[0][0] if spans else len(words)
         # "the shirts on the bed into the basket": into says where they go, on perhaps where they were.
         weak = not spans or words[first].low not in ("into", "onto")
-        loose = not spans or not (entry.frame.places[0] or "").startswith("+")
-        rank = (-len(spans), loose, weak, first, -sum(_size(span) for span in spans))
+        rank = (-len(spans), not entry.adjacent, weak, first, -sum(_size(span) for span in spans))
         if best is None or rank < best[0]:
             best = rank, EntryMatch(verb, entry, spans)
     return best[1] if best else None
@@ -255,18 +286,20 @@ def _unclear_goal(words: Sequence[Word], match: EntryMatch) -> bool:
     start, stop = match.spans[0]
     if stop - start > 1 or words[start].low not in ("in", "on", "inside"):
         return False
-    others = [("in",), ("on",), ("inside",)]
-    found = (_spans(words, match.verb, [other]) for other in others if other != (words[start].low,))
-    return any(spans is not None and words[spans[0][1] - 1].low != "top" for spans in found)
+    others = [other for other in ("in", "on", "inside") if other != words[start].low]
+    return any(
+        word.low in others and not _elsewhere(words, at, at + 1, match.verb) and words[at + 1].low != "top"
+        for at, word in enumerate(words[: match.verb.scope - 1])
+        if at > match.verb.at
+    )
 
 
-def _spans(words: Sequence[Word], verb: Verb, places: Sequence[Sequence[str]]) -> tuple[tuple[int, int], ...] | None:
+def _spans(words: Sequence[Word], verb: Verb, entry: Entry) -> tuple[tuple[int, int], ...] | None:
     """Where the function words of a frame stand, in order, or None when they do not."""
     spans: list[tuple[int, int]] = []
     at = verb.at + 1
-    for phrase in places:
-        adjacent = phrase[0].startswith("+")
-        phrase = [phrase[0].removeprefix("+"), *phrase[1:]]
+    for number, phrase in enumerate(entry.phrases):
+        adjacent = entry.adjacent and not number
         found = find_phrase(words, phrase, at, min(verb.scope, at + len(phrase)) if adjacent else verb.scope)
         while found is not None and _elsewhere(words, found, found + len(phrase), verb):
             found = find_phrase(words, phrase, found + 1, verb.scope)
@@ -310,9 +343,23 @@ def _direction(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> Direction
             continue
         if direction.words in (("in",), ("out",), ("up",), ("down",), ("inside",), ("outside",)) and after in ("of",):
             continue
-        if direction.words in (("inside",), ("outside",), ("into",), ("out", "of"), ("in",), ("out",), ("ahead",)) and verb.verb in ("look", "stare", "gaze", "reach"):
+        if direction.words in (
+            ("inside",),
+            ("outside",),
+            ("into",),
+            ("out", "of"),
+            ("in",),
+            ("out",),
+            ("ahead",),
+        ) and verb.verb in ("look", "stare", "gaze", "reach"):
             continue
-        if direction.words in (("in",), ("inside",), ("outside",)) and end < stop and after not in PREPOSITIONS and after not in COORDINATORS and after not in STOPS:
+        if (
+            direction.words in (("in",), ("inside",), ("outside",))
+            and end < stop
+            and after not in PREPOSITIONS
+            and after not in COORDINATORS
+            and after not in STOPS
+        ):
             continue
         if direction.words in SITES and lexicon.motions[verb.verb] == "none":
             continue
@@ -326,7 +373,14 @@ def _is_side_direction(words: Sequence[Word], start: int, end: int, verb: Verb) 
     after = words[end].low if end < len(words) else ""
     if before in ("his", "her", "its", "their", "my", "your", "the", "on", "a", "with"):
         return False
-    return start == verb.at + 1 or not after or after in PREPOSITIONS or after in STOPS or after in COORDINATORS or after == "while"
+    return (
+        start == verb.at + 1
+        or not after
+        or after in PREPOSITIONS
+        or after in STOPS
+        or after in COORDINATORS
+        or after == "while"
+    )
 
 
 def _ends(words: Sequence[Word], verb: Verb) -> EndsMatch | None:
@@ -341,7 +395,9 @@ def _ends(words: Sequence[Word], verb: Verb) -> EndsMatch | None:
         if noun_stop == noun:
             return None
         for goal in GOALS:
-            if goal in (("in",), ("on",)) and (verb.verb not in PLACED or find_phrase(words, goal, noun_stop, stop) != noun_stop):
+            if goal in (("in",), ("on",)) and (
+                verb.verb not in PLACED or find_phrase(words, goal, noun_stop, stop) != noun_stop
+            ):
                 continue
             begin = find_phrase(words, goal, noun_stop, min(stop, noun_stop + len(goal)))
             begin = find_phrase(words, goal, verb.at + 1, at) if begin is None else begin
@@ -365,7 +421,9 @@ def _ground(words: Sequence[Word], start: int, stop: int) -> str | None:
         if word.low == "of":
             break
         low = word.low
-        singular = low if low in grounds else low[:-1] if low[:-1] in grounds else low[:-2] if low[:-2] in grounds else ""
+        singular = (
+            low if low in grounds else low[:-1] if low[:-1] in grounds else low[:-2] if low[:-2] in grounds else ""
+        )
         known = grounds.get(singular, known)
     return known
 

@@ -35,7 +35,9 @@ DIRECTIONS = frozenset(
 )
 BE = frozenset("is are was were be been being am 's 're get gets got getting".split())
 HAVE = frozenset("has have had having".split())
-MODALS = frozenset("can could will would shall should may might must do does did don't doesn't didn't let's cannot".split())
+MODALS = frozenset(
+    "can could will would shall should may might must do does did don't doesn't didn't let's cannot".split()
+)
 COORDINATORS = frozenset(("and", "or", "but", "then", ",", ";", "&"))
 STOPS = frozenset((".", ";", "!", "?"))
 SUBORDINATORS = frozenset(
@@ -182,6 +184,9 @@ def _tag(
     low, after = words[at].low, words[at + 1].low if at + 1 < len(words) else ""
     tags = {tag for _, tag in options}
     starts = at == 0 or _skip_adverbs(words, at - 1) < 0 or before in STOPS or (not found and at == 1 and coordinated)
+    behind_verb = bool(found) and found[-1].at == at - 1 and found[-1].verb not in CATENATIVES
+    if behind_verb and not tags & {"VBG", "VBN"}:
+        return None
     noun_before = bool(before) and before not in DETERMINERS | PREPOSITIONS | COORDINATORS | BE | MODALS | HAVE
     if before in DETERMINERS and before not in ("both", "her", "others") or before == "of" and "VBG" not in tags:
         return None
@@ -219,10 +224,24 @@ def _tag(
             return "VB"
         # Many captions forget the s: "the man climb down". A form that may be a noun needs an object behind it.
         sure = low not in NOUNS | ADJECTIVES or after in DETERMINERS or after in OBJECT_PRONOUNS
-        plural = before in PLURALS or before in PERSONS or before.endswith("s") and not before.endswith("ss") or "and" in [w.low for w in words[:at]]
+        plural = (
+            before in PLURALS
+            or before in PERSONS
+            or before.endswith("s")
+            and not before.endswith("ss")
+            or "and" in [w.low for w in words[:at]]
+        )
         if noun_before and not clause_verbs and "VBD" not in tags and (sure or (plural and _object_follows(after))):
             return "VB"
-        if noun_before and not clause_verbs and plural and low in ADJECTIVES and "VBD" not in tags and after and after not in PREPOSITIONS:
+        if (
+            noun_before
+            and not clause_verbs
+            and plural
+            and low in ADJECTIVES
+            and "VBD" not in tags
+            and after
+            and after not in PREPOSITIONS
+        ):
             return "VB"
     if "VBN" in tags or "VBD" in tags:
         participle = "VBN" if "VBN" in tags else "VBD"
@@ -293,7 +312,12 @@ def _scope(words: Sequence[Word], at: int, end: int) -> int:
     while stop < end and words[stop].low not in STOPS and words[stop].low not in SUBORDINATORS - {"by", "as", "that"}:
         stop += 1
     # What leads over to the next verb is not part of this one's.
-    while stop > at + 1 and stop == end and end < len(words) and words[stop - 1].low in COORDINATORS | {"to", "by"} | ADVERBS - {"back", "together"}:
+    while (
+        stop > at + 1
+        and stop == end
+        and end < len(words)
+        and words[stop - 1].low in COORDINATORS | {"to", "by"} | ADVERBS - {"back", "together"}
+    ):
         stop -= 1
         end = stop
     return stop

@@ -33,9 +33,7 @@ class Edit:
 
 def split_words(caption: str) -> list[Word]:
     """The words, numbers, tags (#C) and punctuation marks of a caption, in order. Hyphenated words come apart."""
-    return [
-        Word(match.group(), match.group().lower(), match.start(), match.end()) for match in _WORD.finditer(caption)
-    ]
+    return [Word(match.group(), match.group().lower(), match.start(), match.end()) for match in _WORD.finditer(caption)]
 
 
 def apply_edits(caption: str, edits: Iterable[Edit]) -> str:
@@ -59,8 +57,8 @@ def like(written: str, new: str) -> str:
 
 def find_phrase(words: Sequence[Word], phrase: Sequence[str], start: int, stop: int) -> int | None:
     """The first place in words[start:stop] where the lower-case words of `phrase` stand in a row."""
-    size = len(phrase)
+    size, first = len(phrase), phrase[0]
     for at in range(start, stop - size + 1):
-        if all(words[at + offset].low == word for offset, word in enumerate(phrase)):
+        if words[at].low == first and all(words[at + offset].low == phrase[offset] for offset in range(1, size)):
             return at
     return None

@@ -1,0 +1,95 @@
+"""What a clip shows when it is played backwards. This is not its antonym.
+
+Played backwards, pulling from left to right looks like *pushing* from right to left, and pouring into a cup looks like
+nothing that has a name. So the lexicon holds both maps, and a row says what is known: whether its reversal contradicts
+the caption, and in words what the reversal shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from paxion.actionbench.antonyms import Reading, antonym_of, read_caption
+from paxion.actionbench.inflection import inflect
+from paxion.actionbench.lexicon import Frame, load_lexicon
+from paxion.actionbench.matching import (
+    PLACED,
+    DirectionMatch,
+    EndsMatch,
+    EntryMatch,
+    Match,
+    edits_of,
+    exchanged_ends,
+    turned_direction,
+)
+from paxion.actionbench.verbs import Tagger
+from paxion.actionbench.words import Edit, apply_edits, like
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """What is known of the clip played backwards, from its caption alone."""
+
+    text: str | None
+    """What it shows. None: unknown, or nothing that has a name."""
+    reversible: bool | None
+    """It contradicts the caption. None: unknown."""
+    note: str
+
+
+def reversal(caption: str, *, objects: Sequence[str] | None = None, tagger: Tagger | None = None) -> Reversal:
+    """What the clip of a caption shows when it is played backwards."""
+    return reversal_of(caption, read_caption(caption, objects=objects, tagger=tagger))
+
+
+def reversal_of(caption: str, reading: Reading) -> Reversal:
+    """The same, of a caption that has been read."""
+    if reading.same:
+        return Reversal(caption, False, "played backwards, it looks the same")
+    if reading.moved:
+        return Reversal(antonym_of(caption, reading), True, "played backwards, the thing goes back")
+    if reading.contrast is not None:
+        shown = reading.contrast[0].reversed
+        if shown == "same":
+            return Reversal(caption, False, "played backwards, it looks the same")
+        if shown == "unknown" or reading.contrast[0].opposite is None:
+            return Reversal(None, None, "the lexicon does not say how it looks backwards")
+        return Reversal(antonym_of(caption, reading) if shown == "=" else None, True, "its end becomes its start")
+    if any(word.low.startswith(("pretend", "trying", "failing")) for word in reading.words):
+        return Reversal(None, None, "what is pretended or tried may look the same backwards")
+    if not reading.turned:
+        return Reversal(None, None, "no verb whose reversal is known")
+    shown_same = [isinstance(match, EntryMatch) and match.entry.reversed == "same" for match in reading.turned]
+    if all(shown_same):
+        return Reversal(caption, False, "played backwards, it looks the same")
+    if len({match.verb.verb for match in reading.turned}) > 1:
+        return Reversal(None, True, "several actions: played backwards, they also change places")
+    edits: list[Edit] = []
+    for match in reading.turned:
+        found = _edits(caption, reading, match)
+        if found is None:
+            return Reversal(None, True, "played backwards, it shows nothing that has a name")
+        edits += found
+    return Reversal(apply_edits(caption, edits), True, "played backwards, it shows this")
+
+
+def _edits(caption: str, reading: Reading, match: Match) -> list[Edit] | None:
+    """The edits that say what one match looks like backwards, or None when it has no name."""
+    words, motions = reading.words, load_lexicon().motions
+    if isinstance(match, EntryMatch):
+        return edits_of(words, match, match.entry.reversed) if isinstance(match.entry.reversed, Frame) else None
+    if isinstance(match, DirectionMatch):
+        edits = [turned_direction(words, match)]
+    elif isinstance(match, EndsMatch):
+        edits = exchanged_ends(words, match, caption)
+    else:
+        return None
+    verb = match.verb
+    shown = motions.get(verb.verb, "=" if verb.verb in PLACED else "none")
+    if shown == "none":
+        return None
+    if shown != "=":
+        word = words[verb.at]
+        edits.append(Edit(word.start, word.end, like(word.text, inflect(shown, verb.tag))))
+    return edits
