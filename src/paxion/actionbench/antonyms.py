@@ -10,21 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 
 from paxion.actionbench.inflection import inflect
-from paxion.actionbench.lexicon import Contrast, Lexicon, load_lexicon
+from paxion.actionbench.lexicon import Contrast, Lexicon, load_lexicon, word_class
 from paxion.actionbench.matching import (
     DirectionMatch,
     EndsMatch,
     EntryMatch,
     Match,
     NoMatch,
-    edits_of,
-    exchanged_ends,
     match_verb,
-    turned_direction,
 )
 from paxion.actionbench.sequences import pick_and_place
+from paxion.actionbench.turning import edits_of, exchanged_ends, turned_direction
 from paxion.actionbench.verbs import (
     ADVERBS,
     BE,
@@ -39,9 +38,7 @@ from paxion.actionbench.verbs import (
 )
 from paxion.actionbench.words import Edit, Word, apply_edits, find_phrase, like, split_words
 
-
-POSTURES = frozenset("wear dress stand sit lie kneel crouch squat hold grip clutch clasp lead follow ride".split())
-"""Verbs of the background, when something else happens."""
+POSTURES = word_class("postures")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +150,7 @@ def _states(words: Sequence[Word], match: Match) -> list[Edit]:
     state, other = (form if form != "opened" else "open" for form in (inflect(opposite, "VBN"), inflect(verb, "VBN")))
     return [
         Edit(word.start, word.end, like(word.text, other))
-        for before, word in zip(words, words[1:], strict=False)
+        for before, word in pairwise(words)
         if word.low == state and before.low in DETERMINERS
     ]
 
@@ -179,7 +176,7 @@ def explain(caption: str, reading: Reading) -> str:
 
 
 def _chosen(words: Sequence[Word], verbs: Sequence[Verb], matches: Sequence[Match]) -> list[Match]:
-    """The matches to turn round: all main verbs; without one, the first of the others. A verb's repetition goes along."""
+    """The matches to turn round: all main verbs; without one, the first other. A verb's repetition goes along."""
     possible = [not isinstance(match, NoMatch) for match in matches]
     for at in range(len(verbs) - 1, -1, -1):
         # "starts opening": the opening is turned round, not the start.
@@ -208,7 +205,7 @@ def _taught(words: Sequence[Word], verb: Verb) -> bool:
 
 
 def _background(match: Match) -> bool:
-    """Whether a verb tells how somebody looks or is placed while something else happens: "a man wearing a hat opens"."""
+    """Whether a verb tells how somebody looks or is placed while something happens: "a man wearing a hat opens"."""
     return (
         isinstance(match, EntryMatch)
         and match.verb.verb in POSTURES
@@ -270,6 +267,3 @@ def _masked(words: list[Word], objects: Sequence[str] | None) -> list[Word]:
 @cache
 def _known_forms() -> frozenset[str]:
     return frozenset(lexicon_forms()) | PREPOSITIONS | {"left", "right", "forward", "backward", "away", "back"}
-
-
-__all__ = ["Foil", "Reading", "antonym", "antonym_of", "explain", "like", "read_caption"]

@@ -23,21 +23,42 @@ def forms(verb: str) -> dict[str, tuple[str, ...]]:
 
     if verb == "be":
         return {"VB": ("be",), "VBZ": ("is", "are", "am"), "VBG": ("being",), "VBD": ("was", "were"), "VBN": ("been",)}
+    if verb in _LOOKED_UP:
+        return _LOOKED_UP[verb]
     found = {tag: tuple(getInflection(verb, tag)) or (verb,) for tag in TAGS}
-    # The rules of the library give the spelling as if the stem were not a prefixed irregular verb: unbind, overtake.
-    for prefix in ("un", "re", "over", "under", "out", "with"):
+    # For a verb that it does not know, the library adds -ed: the forms of the verb without its prefix are right.
+    for prefix in ("un", "re", "over", "under"):
         stem = verb.removeprefix(prefix)
         if stem != verb and stem in _IRREGULAR:
             found = {tag: tuple(prefix + form for form in spelled) for tag, spelled in forms(stem).items()}
-    if verb in ("lie",):
-        # "lied" is the past of telling untruths, which no clip shows.
-        found |= {"VBD": ("lay",), "VBN": ("lain",)}
     return found
 
 
-_IRREGULAR = frozenset(
-    "bind build do wind tie freeze set lay take put draw hang weave stick string roll dress fold wrap".split()
+_IRREGULAR = (
+    "bind",
+    "build",
+    "do",
+    "wind",
+    "freeze",
+    "set",
+    "lay",
+    "take",
+    "hang",
+    "weave",
+    "stick",
+    "string",
+    "shoot",
 )
+_LOOKED_UP: dict[str, dict[str, tuple[str, ...]]] = {
+    # "lied" is the past of telling untruths, which no clip shows.
+    "lie": {"VB": ("lie",), "VBZ": ("lies",), "VBG": ("lying",), "VBD": ("lay",), "VBN": ("lain",)},
+    "wake": {"VB": ("wake",), "VBZ": ("wakes",), "VBG": ("waking",), "VBD": ("woke",), "VBN": ("woken",)},
+    "weave": {"VB": ("weave",), "VBZ": ("weaves",), "VBG": ("weaving",), "VBD": ("wove",), "VBN": ("woven",)},
+    "bottlefeed": {"VB": ("bottlefeed",), "VBZ": ("bottlefeeds",), "VBG": ("bottlefeeding",)}
+    | {"VBD": ("bottlefed",), "VBN": ("bottlefed",)},
+    "breastfeed": {"VB": ("breastfeed",), "VBZ": ("breastfeeds",), "VBG": ("breastfeeding",)}
+    | {"VBD": ("breastfed",), "VBN": ("breastfed",)},
+}
 
 
 def form_index(verbs: Iterable[str]) -> dict[str, list[tuple[str, str]]]:

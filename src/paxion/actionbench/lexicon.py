@@ -28,6 +28,7 @@ class Frame:
     """A plus: the word stands right behind the verb ("get +on" a bus). None: the counterpart's word is dropped."""
 
     def __str__(self) -> str:
+        """The verb and its places, for notes: "put … on"."""
         return " … ".join([self.verb, *(place or "-" for place in self.places)]).replace(" … +", " ")
 
 
@@ -127,6 +128,12 @@ def rows(name: str) -> Iterator[list[str]]:
     """The cells of each line of a data file of the lexicon; comments are left out."""
     text = (files("paxion.actionbench") / "lexicon" / name).read_text("utf-8")
     return (line.split("\t") for line in text.splitlines() if line.strip() and not line.startswith("#"))
+
+
+@cache
+def word_class(name: str) -> frozenset[str]:
+    """The words of a class of classes.tsv."""
+    return next(frozenset(words.split()) for known, words, _ in rows("classes.tsv") if known == name)
 
 
 def _specificity(entry: Entry) -> tuple[int, int]:

@@ -4,72 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
-from paxion.actionbench.inflection import inflect
-from paxion.actionbench.lexicon import PLACE, Direction, Entry, Frame, Lexicon, rows
-from paxion.actionbench.verbs import COORDINATORS, DETERMINERS, OBJECT_PRONOUNS, PREPOSITIONS, STOPS, Verb
-from paxion.actionbench.words import Edit, Word, find_phrase, like
+from paxion.actionbench.lexicon import Direction, Entry, Lexicon, word_class
+from paxion.actionbench.verbs import COORDINATORS, DETERMINERS, PREPOSITIONS, STOPS, Verb
+from paxion.actionbench.words import Word, find_phrase
 
-BOTH_WAYS = tuple(
-    tuple(phrase.split())
-    for phrase in (
-        "up and down", "down and up", "back and forth", "forth and back", "left and right", "right and left",
-        "in and out", "out and in", "to and fro", "side to side", "forward and backward", "forwards and backwards",
-        "backward and forward", "backwards and forwards", "on and off", "front and back", "back and front",
-        "up or down", "left or right", "right or left", "back and fourth", "left to right and right to left",
-    )
-)  # fmt: skip
-CARRIED = frozenset(
-    "take put place pick pour move transfer pass throw pull push carry bring walk drag slide shift roll get lift drop hand "
-    "run jump climb go drive ride fly travel turn rotate swing swipe toss scoop transport crawl hop step".split()
-)
-"""Verbs whose two ends, from ... to ..., can be exchanged."""
-PLACED = frozenset("take put place pick pour move transfer get drop shift scoop throw toss".split())
-"""Those whose goal may be named by "in" or "on" alone."""
+BOTH_WAYS = tuple(tuple(phrase.split("_")) for phrase in sorted(word_class("both_ways")))
+CARRIED = word_class("carried")
+PLACED = word_class("placed")
 SOURCES = (("from",), ("out", "of"), ("off", "of"), ("off",))
 GOALS = (
     ("over", "to"), ("back", "to"), ("back", "into"), ("in", "to"), ("on", "to"), ("into",), ("onto",), ("to",),
     ("towards",), ("toward",), ("in",), ("on",),
 )  # fmt: skip
-AT_SIDES = frozenset("left right side top bottom front back end other".split())
-SCENES = frozenset(
-    "kitchen room house garden field park pool video background morning evening air order circle line row street yard "
-    "city forest gym studio hall hallway store shop market middle slow half stage front hand hands movie game show clip "
-    "suit dress shirt hat jacket uniform costume pink black white red blue green yellow grey gray brown purple orange".split()
-)
-"""Nouns after "in" that say where the scene is or what somebody wears, not where something goes."""
-TOOLS = frozenset(
-    "hand hands finger fingers spoon spoons fork knife spatula mixer whisk stick sticks chopsticks blender ladle machine "
-    "gloves tool brush spatulas processor tongs water".split()
-)
-"""What one mixes with, not what is mixed."""
-LEFT = SCENES - {"hand", "hands", "front", "middle"} | frozenset(
-    "building theater theatre car bus train restaurant stage water bathroom bedroom office classroom school elevator tent "
-    "cave bar cafe pool court area place home ship boat plane truck tunnel arena ring cage".split()
-)
-"""Places that one leaves; a knife that is left somewhere is not entered before."""
-PHRASAL = frozenset("out off up down away over together apart".split())
-"""Right behind a verb, these make another verb of it."""
-SITES = frozenset(
-    (
-        (
-            ("over",),
-            ("near",),
-            ("next", "to"),
-            ("above",),
-            ("below",),
-            ("under",),
-            ("behind",),
-            ("together",),
-            ("close", "to"),
-        )
-    )
-) | {("in", "front", "of")}
-"""Where somebody walks, not where to."""
-GOVERNED = frozenset("up down in out on off over away from to onto into".split())
-"""Beside these, a verb may mean something else than WordNet's antonym answers."""
-PARTICLES = frozenset("down up out off on in away back apart together over aside".split())
+AT_SIDES = word_class("at_sides")
+SCENES = word_class("scenes")
+TOOLS = word_class("tools")
+LEFT = word_class("left")
+PHRASAL = word_class("phrasal")
+SITES = frozenset(tuple(phrase.split("_")) for phrase in word_class("sites"))
+GOVERNED = word_class("governed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,103 +105,12 @@ def match_verb(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> Match:
     return framed
 
 
-def edits_of(words: Sequence[Word], match: EntryMatch, other: Frame) -> list[Edit]:
-    """The edits that turn the words of a matched frame into those of its counterpart."""
-    verb, new = words[match.verb.at], other.verb
-    edits = []
-    for (start, stop), place in zip(match.spans, other.places, strict=True):
-        written = words[start]
-        if place == PLACE:
-            place = _ground(words, stop, noun_phrase(words, stop, match.verb.scope)) or "on"
-            # "put to the woman" is not said.
-            new = "give" if place == "to" and new == "put" else new
-        elif place:
-            place = _fitted(words, place, start, stop, match.verb)
-        edits.append(Edit(written.start, words[stop - 1].end, like(written.text, place) if place else ""))
-    head, _, rest = new.partition(" ")
-    after = words[match.verb.at + 1] if match.verb.at + 1 < len(words) else None
-    if after is not None and rest in PARTICLES and _is_pronoun(words, match.verb.at + 1):
-        edits.append(Edit(after.end, after.end, f" {rest}"))
-        new = head
-    return [*edits, Edit(verb.start, verb.end, like(verb.text, inflect(new, match.verb.tag)))]
-
-
-def _fitted(words: Sequence[Word], place: str, start: int, stop: int, verb: Verb) -> str:
-    """ "out of" where something follows that it can govern, "out" where not; "off" and "away" likewise."""
-    end = noun_phrase(words, stop, verb.scope)
-    governs = end > stop and words[stop].low != "with"
-    if governs and start == verb.at + 1 and words[start].low in ("in", "on", "off", "out") and _takes_particle(verb):
-        # "put in the sugar": a particle; "put in the bin": a preposition.
-        governs = _ground(words, stop, end) is not None
-    if not governs:
-        return {"out of": "out", "off of": "off", "away from": "away", "from": "", "into": "in", "onto": "on"}.get(
-            place, place
-        )
-    written = words[start].low
-    return "out of" if place == "out" and written in ("in", "inside") else place
-
-
-def _is_pronoun(words: Sequence[Word], at: int) -> bool:
-    """Whether a word stands for a whole object: "it", but not "one of them" or "her shoe"."""
-    after = words[at + 1].low if at + 1 < len(words) else ""
-    ends = (
-        not after or after in PREPOSITIONS - {"of"} or after in COORDINATORS or after in STOPS or after.endswith("ly")
-    )
-    return words[at].low in OBJECT_PRONOUNS and (ends or words[at].low in ("it", "them"))
-
-
-def _takes_particle(verb: Verb) -> bool:
-    return verb.tag != "VBN" and verb.verb in (
-        "put",
-        "place",
-        "pour",
-        "push",
-        "throw",
-        "plug",
-        "add",
-        "take",
-        "pull",
-        "drop",
-    )
-
-
-def turned_direction(words: Sequence[Word], match: DirectionMatch) -> Edit:
-    """The edit that turns a direction round."""
-    first, last = words[match.span[0]], words[match.span[1] - 1]
-    return Edit(first.start, last.end, like(first.text, match.direction.opposite))
-
-
-def exchanged_ends(words: Sequence[Word], match: EndsMatch, caption: str) -> list[Edit]:
-    """The edits that exchange source and goal, and make the goal's preposition fit."""
-    (source_start, source_stop), (goal_start, goal_stop) = match.source, match.goal
-    source = caption[words[source_start].start : words[source_stop - 1].end]
-    goal = caption[words[goal_start].start : words[goal_stop - 1].end]
-    edits = [
-        Edit(words[source_start].start, words[source_stop - 1].end, goal),
-        Edit(words[goal_start].start, words[goal_stop - 1].end, source),
-    ]
-    fitted = fitted_preposition(words, match.preposition, (source_start, source_stop))
-    return [*edits, fitted] if fitted else edits
-
-
-def fitted_preposition(words: Sequence[Word], preposition: tuple[int, int], ground: tuple[int, int]) -> Edit | None:
-    """The edit that makes in, on, into, onto or inside fit another ground, if one is needed."""
-    first, last = words[preposition[0]], words[preposition[1] - 1]
-    written = " ".join(word.low for word in words[slice(*preposition)])
-    fitting = {"in": ("in", "into"), "on": ("on", "onto")}.get(_ground(words, *ground) or "")
-    if fitting is None or written not in ("in", "on", "into", "onto", "inside", "on top of"):
-        return None
-    if (written == "inside" and fitting[0] == "in") or (written == "on top of" and fitting[0] == "on"):
-        return None
-    return Edit(first.start, last.end, like(first.text, fitting[written in ("into", "onto")]))
-
-
 def noun_phrase(words: Sequence[Word], start: int, stop: int) -> int:
     """Index after the noun phrase that starts at `start`."""
     at = start
     while at < stop:
         low = words[at].low
-        ends = low in PREPOSITIONS and low not in ("of", "like") or low in COORDINATORS or low in STOPS
+        ends = (low in PREPOSITIONS and low not in ("of", "like")) or low in COORDINATORS or low in STOPS
         adverb = low.endswith("ly") and at > start and low not in ("family", "jelly", "belly", "lily", "butterfly")
         if ends or adverb or (low in DETERMINERS and at > start and words[at - 1].low not in DETERMINERS | {"of"}):
             break
@@ -411,26 +274,6 @@ def _ends(words: Sequence[Word], verb: Verb) -> EndsMatch | None:
                 return EndsMatch(verb, (noun, noun_stop), (goal_noun, goal_stop), (begin, goal_noun))
         return None
     return None
-
-
-def _ground(words: Sequence[Word], start: int, stop: int) -> str | None:
-    """in, on or to: what fits the noun phrase words[start:stop], by its last noun before "of" that is known."""
-    grounds = _grounds()
-    known = None
-    for word in words[start:stop]:
-        if word.low == "of":
-            break
-        low = word.low
-        singular = (
-            low if low in grounds else low[:-1] if low[:-1] in grounds else low[:-2] if low[:-2] in grounds else ""
-        )
-        known = grounds.get(singular, known)
-    return known
-
-
-@cache
-def _grounds() -> dict[str, str]:
-    return {noun: preposition for preposition, nouns in rows("grounds.tsv") for noun in nouns.split()}
 
 
 def _size(span: tuple[int, int]) -> int:

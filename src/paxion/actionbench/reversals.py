@@ -19,10 +19,8 @@ from paxion.actionbench.matching import (
     EndsMatch,
     EntryMatch,
     Match,
-    edits_of,
-    exchanged_ends,
-    turned_direction,
 )
+from paxion.actionbench.turning import edits_of, exchanged_ends, turned_direction
 from paxion.actionbench.verbs import Tagger
 from paxion.actionbench.words import Edit, apply_edits, like
 

@@ -1,21 +1,23 @@
 """Picking and placing in one caption: "pick up the pen and put it in the cup".
 
-Turned round verb by verb it would put the pen down before it is taken out. As one act it has a plain opposite: "take the
-pen out of the cup and put it down"; and where both places are named, they are exchanged.
+Turned round verb by verb it would put the pen down before it is taken out. As one act it has a plain opposite: "take
+the pen out of the cup and put it down"; and where both places are named, they are exchanged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from paxion.actionbench.inflection import inflect
-from paxion.actionbench.lexicon import Frame, Lexicon
-from paxion.actionbench.matching import EndsMatch, exchanged_ends, fitted_preposition, noun_phrase
+from paxion.actionbench.lexicon import Frame, Lexicon, word_class
+from paxion.actionbench.matching import EndsMatch, noun_phrase
+from paxion.actionbench.turning import exchanged_ends, fitted_preposition
 from paxion.actionbench.verbs import COORDINATORS, Verb
 from paxion.actionbench.words import Edit, Word, find_phrase, like
 
-TAKING = frozenset("take pick grab get lift remove collect fetch".split())
-PLACING = frozenset("put place drop set lay keep insert".split())
+TAKING = word_class("taking")
+PLACING = word_class("placing")
 SOURCES = ("from on top of", "from under", "from", "off of", "off", "out of", "on", "in", "inside")
 GOALS = (
     "on top of", "in front of", "next to", "inside of", "back into", "back in", "back onto", "back on", "into", "onto",
@@ -25,7 +27,7 @@ GOALS = (
 
 def pick_and_place(caption: str, words: Sequence[Word], verbs: Sequence[Verb], lexicon: Lexicon) -> list[Edit]:
     """The edits that turn the first taking and placing of the same thing round; empty when the caption has none."""
-    for first, second in zip(verbs, verbs[1:], strict=False):
+    for first, second in pairwise(verbs):
         if first.verb not in TAKING or second.verb not in PLACING or first.tag != second.tag:
             continue
         pronoun = second.at + 1

@@ -12,94 +12,31 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from paxion.actionbench.inflection import form_index
-from paxion.actionbench.lexicon import load_lexicon
+from paxion.actionbench.lexicon import load_lexicon, rows, word_class
 from paxion.actionbench.words import Word
 
 Tagger = Callable[[Sequence[Word]], Sequence[str]]
 """Gives a Penn tag for each word."""
 
-DETERMINERS = frozenset(
-    "the a an this these those his her its their my your our some any each every another both two three four five six "
-    "seven eight nine ten no several many few more other".split()
-)
-PREPOSITIONS = frozenset(
-    "of in on at by for with from to into onto out off up down over under underneath below beneath behind between among "
-    "around across through along against near beside above inside outside upon towards toward about next like as".split()
-)
-PRONOUNS = frozenset("he she it they we you i who someone somebody something nothing everyone everybody".split())
-OBJECT_PRONOUNS = frozenset("it them him her me us this that these those one".split())
-PLURALS = frozenset("they we you i people men women children kids guys persons boys girls both".split())
-PERSONS = frozenset("man woman person girl boy lady guy child baby kid player".split())
-DIRECTIONS = frozenset(
-    "away back together apart forward forwards backward backwards left right upward upwards downward downwards".split()
-)
-BE = frozenset("is are was were be been being am 's 're get gets got getting".split())
-HAVE = frozenset("has have had having".split())
-MODALS = frozenset(
-    "can could will would shall should may might must do does did don't doesn't didn't let's cannot".split()
-)
+DETERMINERS = word_class("determiners")
+PREPOSITIONS = word_class("prepositions")
+PRONOUNS = word_class("pronouns")
+OBJECT_PRONOUNS = word_class("object_pronouns")
+PLURALS = word_class("plurals")
+PERSONS = word_class("persons")
+DIRECTIONS = word_class("directions")
+BE = word_class("be")
+HAVE = word_class("have")
+MODALS = word_class("modals")
 COORDINATORS = frozenset(("and", "or", "but", "then", ",", ";", "&"))
 STOPS = frozenset((".", ";", "!", "?"))
-SUBORDINATORS = frozenset(
-    "that which who whom so until till because while when if after before without where once as how why what whose "
-    "although though since by".split()
-)
-ADVERBS = frozenset(
-    "then also still just again now slightly quickly slowly gently actually partially completely carefully almost not "
-    "never always already back both together fully partly repeatedly finally first next simply even".split()
-)
-CAUSATIVES = frozenset("let lets letting make makes making help helps helping helped see watch".split())
-CATENATIVES = frozenset(
-    "start begin stop continue finish keep try attempt pretend fail help go come want need manage proceed seem be let "
-    "make prepare".split()
-)
-"""Verbs that hand the action over to the next verb: "starts opening", "pretending to open"."""
-ADJECTIVES = frozenset(
-    "open close shut dry wet warm cool clean empty loose separate narrow light secure closed left set".split()
-)
-NOUNS = frozenset(
-    "screw nail plug lock cover drop cut fold pack button zip tape wrap tie knot stack load light cap string ring pin "
-    "clip hook bolt seal peel slice roll press mix park dock box bag bin bowl cup lid hand oil water paint saw drill "
-    "brush comb iron swing slide ride drink block plant land board sink lift set turn step cook fry wheel paddle dress "
-    "chop shred pump switch catch buckle latch coil pile heap braid thread lace mount crack break split bend tear part "
-    "head point face scale fix twist hammer mop sweep vacuum sponge polish wave play dance bow store stand rest pass "
-    "place note shot pose mask grip handle measure sail dial crank stir peg lever shovel rake beat mash cream butter "
-    "salt pepper spice stretch spin flip kick punch tug pull push walk run jump climb float sort shower spray sprinkle "
-    "sled ski skate bike cycle surf sail fork knife show top help start end finish record light match fire water cork shoot cork".split()
-)
-"""Verbs whose third person and base form are nouns as often."""
-COMPOUNDS: Mapping[str, frozenset[str]] = {
-    "cutting": frozenset(("board", "boards", "machine", "tool", "mat")),
-    "chopping": frozenset(("board", "boards")),
-    "rolling": frozenset(("pin", "pins", "chair", "board")),
-    "washing": frozenset(("machine", "powder", "liquid", "up", "machines", "basin")),
-    "mixing": frozenset(("bowl", "bowls", "tray", "spoon", "machine")),
-    "baking": frozenset(("tray", "sheet", "tin", "powder", "soda", "dish", "paper", "pan")),
-    "frying": frozenset(("pan", "pans", "oil")),
-    "sewing": frozenset(("machine", "kit", "needle")),
-    "weighing": frozenset(("scale", "scales", "machine")),
-    "shopping": frozenset(("bag", "bags", "cart", "basket")),
-    "drawing": frozenset(("board", "book", "pad", "room")),
-    "writing": frozenset(("pad", "board", "desk")),
-    "folding": frozenset(("chair", "table", "knife")),
-    "climbing": frozenset(("wall", "rope", "gear")),
-    "lifting": frozenset(("gear", "belt")),
-    "building": frozenset(("block", "blocks")),
-    "parking": frozenset(("lot", "space")),
-    "sitting": frozenset(("room", "area")),
-    "drying": frozenset(("rack", "cloth", "line", "machine")),
-    "dining": frozenset(("table", "room")),
-    "spinning": frozenset(("top", "wheel")),
-    "packing": frozenset(("tape", "box")),
-    "wrapping": frozenset(("paper",)),
-    "skating": frozenset(("rink", "board")),
-    "running": frozenset(("water", "shoes", "machine", "track", "tap")),
-    "measuring": frozenset(("cup", "tape", "jug", "spoon", "scale")),
-    "serving": frozenset(("spoon", "dish", "plate", "bowl")),
-    "landing": frozenset(("gear", "strip", "pad")),
-    "steering": frozenset(("wheel",)),
-    "cooking": frozenset(("pot", "pots", "oil", "pan", "stick", "spoon", "utensils", "gas")),
-}
+SUBORDINATORS = word_class("subordinators")
+ADVERBS = word_class("adverbs")
+CAUSATIVES = word_class("causatives")
+CATENATIVES = word_class("catenatives")
+ADJECTIVES = word_class("adjectives")
+NOUNS = word_class("nouns")
+COMPOUNDS = {form: frozenset(nouns.split()) for form, nouns in rows("compounds.tsv")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +125,7 @@ def _tag(
     if behind_verb and not tags & {"VBG", "VBN"}:
         return None
     noun_before = bool(before) and before not in DETERMINERS | PREPOSITIONS | COORDINATORS | BE | MODALS | HAVE
-    if before in DETERMINERS and before not in ("both", "her", "others") or before == "of" and "VBG" not in tags:
+    if (before in DETERMINERS and before not in ("both", "her", "others")) or (before == "of" and "VBG" not in tags):
         return None
     if low == "building" and not (starts or before in BE or after in DETERMINERS or after in OBJECT_PRONOUNS):
         return None
@@ -227,8 +164,7 @@ def _tag(
         plural = (
             before in PLURALS
             or before in PERSONS
-            or before.endswith("s")
-            and not before.endswith("ss")
+            or (before.endswith("s") and not before.endswith("ss"))
             or "and" in [w.low for w in words[:at]]
         )
         if noun_before and not clause_verbs and "VBD" not in tags and (sure or (plural and _object_follows(after))):
