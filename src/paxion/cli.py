@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from paxion.data_cli import DATA_FUNCTIONS, Audit, Build, Human, Salience
 from paxion.records import TASKS, PaxionError
 
 ManifestPath = Annotated[Path, tyro.conf.Positional]
@@ -185,7 +187,11 @@ class Report:
 Command = (
     Annotated[Quickstart, tyro.conf.subcommand("quickstart")]
     | Annotated[World, tyro.conf.subcommand("world")]
+    | Annotated[Build, tyro.conf.subcommand("build")]
     | Annotated[Validate, tyro.conf.subcommand("validate")]
+    | Annotated[Audit, tyro.conf.subcommand("audit")]
+    | Annotated[Salience, tyro.conf.subcommand("salience")]
+    | Annotated[Human, tyro.conf.subcommand("human")]
     | Annotated[FeaturesCommand, tyro.conf.subcommand("features")]
     | Annotated[Patch, tyro.conf.subcommand("patch")]
     | Annotated[Fuse, tyro.conf.subcommand("fuse")]
@@ -225,19 +231,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args=given or ["--help"],
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
-    if isinstance(command, World):
+    if isinstance(command, World | Human):
         command = command.what
     from rich.console import Console
 
-    from paxion import commands
-
+    about_data = type(command) in DATA_FUNCTIONS
+    module = importlib.import_module("paxion.data_commands" if about_data else "paxion.commands")
+    function = getattr(module, (DATA_FUNCTIONS if about_data else FUNCTIONS)[type(command)])
     try:
         settings = {part.name: getattr(command, part.name) for part in fields(command)}
         for name in ("seed", "patcher_seed"):
             seed = settings.get(name)
             if seed is not None and not 0 <= seed < 2**32:
                 raise PaxionError(f"got {name.replace('_', ' ')} {seed}, expected 0 or more, below 2**32")
-        return int(getattr(commands, FUNCTIONS[type(command)])(Console(), **settings))
+        return int(function(Console(), **settings))
     except PaxionError as error:
         print(f"paxion: {error}", file=sys.stderr)
     except OSError as error:

@@ -127,12 +127,14 @@ def validate(console: Console, manifest: Path, check_files: bool) -> int:
 
 def features(console: Console, manifest: Path, backbone: str, store: Path, workers: int | None) -> int:
     """Fill a feature store."""
-    extracted = _features(console, load_backbone(backbone, device()), manifest, read_manifest(manifest), store, workers)
+    extracted = compute_features(
+        console, load_backbone(backbone, device()), manifest, read_manifest(manifest), store, workers
+    )
     say(console, f"the store: {extracted.store.folder}")
     return 0
 
 
-def _features(
+def compute_features(
     console: Console,
     backbone: Backbone,
     manifest: Path,
@@ -141,6 +143,7 @@ def _features(
     workers: int | None = None,
     controls: Sequence[str] = ("reversed",),
 ) -> Extracted:
+    """Fill a feature store with the clips of some samples, with a progress bar, and name some that cannot be read."""
     with progress(console, "features", len(samples)) as tick:
         extracted = extract(
             backbone, manifest, samples, store, controls=controls, device=device(), workers=workers, tick=tick
@@ -193,7 +196,7 @@ def _train(
     recipe, model = replace(RECIPES[name], **changed), load_backbone(backbone, device())
     start: PatchedModel | None = None if patcher is None else load_adapter(patcher, model, device()).model
     samples = [sample for sample in read_manifest(manifest) if sample.split == "train"]
-    extracted = _features(console, model, manifest, samples, store, controls=("reversed", recipe.control))
+    extracted = compute_features(console, model, manifest, samples, store, controls=("reversed", recipe.control))
     data = training_data(model, extracted.store, extracted.keys, samples)
     with progress(console, "epochs", recipe.epochs) as tick:
         trained = train(recipe, model, data, out, seed=seed, start=start, device=device(), tick=lambda _: tick(1))
@@ -248,7 +251,7 @@ def probe(
     if not samples:
         raise PaxionError(f"{manifest} has no {split} rows; give another --split or manifest")
     mirrored = [other for control in controls if (other := mirror(control, frozen.frames))]
-    extracted = _features(console, frozen, manifest, samples, store, controls=("reversed", *controls, *mirrored))
+    extracted = compute_features(console, frozen, manifest, samples, store, controls=("reversed", *controls, *mirrored))
     by_data: dict[str, list[Sample]] = {}
     for sample in samples:
         by_data.setdefault(sample.source or manifest.stem, []).append(sample)

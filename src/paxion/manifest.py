@@ -44,15 +44,18 @@ def read_manifest(path: Path | str) -> list[Sample]:
     Blank lines, a byte order mark and Windows line ends are accepted; null means absent.
     Raises PaxionError at the first problem; `find_problems` (or `paxion validate`) lists them all.
     """
+    return list(read_rows(path))
+
+
+def read_rows(path: Path | str) -> Iterator[Sample]:
+    """Give the samples of a manifest one by one, as `read_manifest` does, for files too large to hold."""
     path = Path(path)
-    samples = []
     for found in _scan(_lines(path), None):
         if isinstance(found, Problem):
             raise PaxionError(
                 f"{path}:{found.line}: {found.field}: {found.message} (paxion validate {path} lists all problems)"
             )
-        samples.append(found)
-    return samples
+        yield found
 
 
 def write_manifest(path: Path | str, samples: Iterable[Sample]) -> int:
@@ -86,6 +89,9 @@ def find_problems(path: Path | str, *, check_files: bool = False) -> Iterator[Pr
     Raises PaxionError when the manifest itself cannot be read.
     """
     path = Path(path)
+    if not path.is_file():
+        # Now, not at the first problem.
+        next(_lines(path))
     folder = path.parent if check_files else None
     return (found for found in _scan(_lines(path), folder) if isinstance(found, Problem))
 
@@ -97,7 +103,11 @@ def video_path(manifest_path: Path | str, sample: Sample) -> Path:
 
 def manifest_hash(path: Path | str) -> str:
     """First 16 hexadecimal digits of the SHA-256 of the file's content. Raises PaxionError when it cannot be read."""
-    return hashlib.sha256(_content(Path(path))).hexdigest()[:16]
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise _unreadable(Path(path), error) from error
 
 
 def field_problems(record: type, row: object) -> Iterator[tuple[str, str]]:
@@ -165,18 +175,18 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _content(path: Path) -> bytes:
+def _unreadable(path: Path, error: OSError) -> PaxionError:
+    return PaxionError(f"cannot read {path}: {error.strerror or error}; expected a manifest, one JSON object a line")
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    # Bytes are split at line feeds alone: a JSON string may hold other separators. Carriage returns are white space.
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            for number, line in enumerate(file):
+                yield line if number else line.removeprefix(b"\xef\xbb\xbf")
     except OSError as error:
-        raise PaxionError(
-            f"cannot read {path}: {error.strerror or error}; expected a manifest, one JSON object a line"
-        ) from error
-
-
-def _lines(path: Path) -> list[bytes]:
-    # Not splitlines: a JSON string may hold other line separators. A carriage return is white space to JSON.
-    return _content(path).removeprefix(b"\xef\xbb\xbf").split(b"\n")
+        raise _unreadable(path, error) from error
 
 
 def _scan(lines: Iterable[bytes], folder: Path | None) -> Iterator[Problem | Sample]:

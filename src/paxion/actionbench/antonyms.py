@@ -62,8 +62,11 @@ class Reading:
     moved: tuple[Edit, ...] = ()
     """Edits that turn round a whole sequence of picking and placing."""
     why: str = ""
+    """Why nothing can be turned round."""
     same: bool = False
     """The reversed clip shows the same, as far as the caption tells."""
+    verbs: tuple[str, ...] = ()
+    """Base forms of the verbs found, those that say what happens first."""
 
 
 def antonym(caption: str, *, objects: Sequence[str] | None = None, tagger: Tagger | None = None) -> Foil:
@@ -84,29 +87,30 @@ def read_caption(caption: str, *, objects: Sequence[str] | None = None, tagger: 
     """Find what is to be turned round in a caption."""
     lexicon = load_lexicon()
     words = _masked(split_words(caption), objects)
+    verbs = find_verbs(words, tagger)
+    names = tuple(verb.verb for verb in sorted(verbs, key=lambda verb: (verb.verb in CATENATIVES, not verb.main)))
     first = _contrast(words, lexicon, first=True)
     if first is not None:
-        return Reading(words, contrast=first, why=f"{first[0].why}" if first[0].opposite is None else "")
-    verbs = find_verbs(words, tagger)
+        return Reading(words, contrast=first, why=first[0].why if first[0].opposite is None else "", verbs=names)
     matches = [match_verb(words, verb, lexicon) for verb in verbs]
     if len(verbs) > 1 or (verbs and verbs[0].verb in ("wear", "dress")):
         matches = [_event(words, verb, match) for verb, match in zip(verbs, matches, strict=True)]
     sequence = pick_and_place(caption, words, verbs, lexicon)
     if sequence:
-        return Reading(words, moved=tuple(sequence))
+        return Reading(words, moved=tuple(sequence), verbs=names)
     both = _both_ways(words, verbs, matches)
     if both:
-        return Reading(words, why=both, same=True)
+        return Reading(words, why=both, same=True, verbs=names)
     turned = _chosen(words, verbs, matches)
     if turned:
-        return Reading(words, tuple(turned))
+        return Reading(words, tuple(turned), verbs=names)
     last = _contrast(words, lexicon, first=False)
     if last is not None:
-        return Reading(words, contrast=last)
+        return Reading(words, contrast=last, verbs=names)
     plain = [match for match in matches if isinstance(match, NoMatch) and match.verb.verb not in ("be", "have", "do")]
     reasons = dict.fromkeys(match.why for match in plain or matches if isinstance(match, NoMatch))
     same = bool(matches) and all(isinstance(match, NoMatch) and match.same for match in matches)
-    return Reading(words, why="; ".join(reasons) or "no verb that is known", same=same)
+    return Reading(words, why="; ".join(reasons) or "no verb that is known", same=same, verbs=names)
 
 
 def antonym_of(caption: str, reading: Reading) -> str | None:
@@ -222,7 +226,7 @@ def _hands_over(words: Sequence[Word], verbs: Sequence[Verb], at: int) -> bool:
     if verbs[at].verb in ("let", "make", "help"):
         return following.tag == "VB" and len(between) <= 5
     plain = [
-        word for word in between if word not in ADVERBS and word not in ("to", "or", "and", "but", "be", "being", "on")
+        word for word in between if word not in ADVERBS and word not in ("to", "or", "and", "but", "be", "being", "on", "by")
     ]
     return following.tag in ("VBG", "VB") and not plain
 

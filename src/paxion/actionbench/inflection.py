@@ -13,7 +13,8 @@ TAGS = ("VB", "VBZ", "VBG", "VBD", "VBN")
 def inflect(verb: str, tag: str) -> str:
     """The form of a verb under a Penn tag. Of a phrase ("put down"), the first word is inflected."""
     head, _, rest = verb.partition(" ")
-    return (forms(head)[tag][0] + " " + rest).rstrip()
+    found = forms(head)
+    return (found.get(tag, found["VBD"])[0] + " " + rest).rstrip()
 
 
 @cache
@@ -54,10 +55,8 @@ _LOOKED_UP: dict[str, dict[str, tuple[str, ...]]] = {
     "lie": {"VB": ("lie",), "VBZ": ("lies",), "VBG": ("lying",), "VBD": ("lay",), "VBN": ("lain",)},
     "wake": {"VB": ("wake",), "VBZ": ("wakes",), "VBG": ("waking",), "VBD": ("woke",), "VBN": ("woken",)},
     "weave": {"VB": ("weave",), "VBZ": ("weaves",), "VBG": ("weaving",), "VBD": ("wove",), "VBN": ("woven",)},
-    "bottlefeed": {"VB": ("bottlefeed",), "VBZ": ("bottlefeeds",), "VBG": ("bottlefeeding",)}
-    | {"VBD": ("bottlefed",), "VBN": ("bottlefed",)},
-    "breastfeed": {"VB": ("breastfeed",), "VBZ": ("breastfeeds",), "VBG": ("breastfeeding",)}
-    | {"VBD": ("breastfed",), "VBN": ("breastfed",)},
+    "bottlefeed": {"VB": ("bottlefeed",), "VBZ": ("bottlefeeds",), "VBG": ("bottlefeeding",), "VBD": ("bottlefed",)},
+    "breastfeed": {"VB": ("breastfeed",), "VBZ": ("breastfeeds",), "VBG": ("breastfeeding",), "VBD": ("breastfed",)},
 }
 
 

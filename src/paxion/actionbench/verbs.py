@@ -90,8 +90,8 @@ def find_verbs(words: Sequence[Word], tagger: Tagger | None = None) -> list[Verb
         before = _before(words, at)
         coordinated = at > 0 and words[_skip_adverbs(words, at - 1)].low in COORDINATORS
         tag = _tag(words, at, options, before, clause_verbs, causative, coordinated, found)
-        if tags is not None:
-            tag = _checked(tag, tags[at], options)
+        if tag is None and tags is not None and not (found and found[-1].at == at - 1):
+            tag = _seen(tags[at], low, words[at + 1].low if at + 1 < len(words) else "", options)
         if tag is None:
             continue
         verb = next((verb for verb, option in options if option == tag), options[0][0])
@@ -190,16 +190,11 @@ def _tag(
     return None
 
 
-def _checked(tag: str | None, tagged: str, options: Sequence[tuple[str, str]]) -> str | None:
-    """What the rule found, corrected by a tagger where the tagger sees a noun, an adjective, or a verb it missed."""
-    possible = [option for _, option in options]
-    if tagged == "VBP":
-        tagged = "VB"
-    if tagged in possible and tag is None:
-        return tagged
-    if tag in ("VBD", "VBN", "VBZ") and tagged.startswith(("NN", "JJ")):
-        return None
-    return tagged if tagged in possible and tag is not None and tagged in ("VBD", "VBN", "VB") else tag
+def _seen(tagged: str, low: str, after: str, options: Sequence[tuple[str, str]]) -> str | None:
+    """A tagger's word for a verb that the rules missed. Where they found one, they know captions better than it does."""
+    tag = "VB" if tagged == "VBP" else tagged
+    possible = tag in ("VB", "VBZ", "VBD") and any(tag == option for _, option in options)
+    return tag if possible and _object_follows(after) and low not in ("leaves", "left") else None
 
 
 def _skip_adverbs(words: Sequence[Word], at: int) -> int:
