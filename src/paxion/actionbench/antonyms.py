@@ -28,6 +28,7 @@ from paxion.actionbench.verbs import (
     ADVERBS,
     BE,
     CATENATIVES,
+    COMPOUNDS,
     COORDINATORS,
     DETERMINERS,
     PREPOSITIONS,
@@ -226,7 +227,9 @@ def _hands_over(words: Sequence[Word], verbs: Sequence[Verb], at: int) -> bool:
     if verbs[at].verb in ("let", "make", "help"):
         return following.tag == "VB" and len(between) <= 5
     plain = [
-        word for word in between if word not in ADVERBS and word not in ("to", "or", "and", "but", "be", "being", "on", "by")
+        word
+        for word in between
+        if word not in ADVERBS and word not in ("to", "or", "and", "but", "be", "being", "on", "by")
     ]
     return following.tag in ("VBG", "VB") and not plain
 
@@ -265,6 +268,11 @@ def _masked(words: list[Word], objects: Sequence[str] | None) -> list[Word]:
             for at in range(found, start):
                 if words[at].low in known:
                     masked[at] = replace(words[at], low=f"({words[at].low})")
+    for at in range(1, len(words) - 1):
+        if words[at + 1].low in COMPOUNDS.get(words[at].low, ()) and words[at - 1].low not in BE:
+            masked[at] = replace(words[at], low=f"({words[at].low})")
+            if words[at + 1].low in known:
+                masked[at + 1] = replace(words[at + 1], low=f"({words[at + 1].low})")
     return masked
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from paxion.actionbench.lexicon import Direction, Entry, Lexicon, word_class
-from paxion.actionbench.verbs import COORDINATORS, DETERMINERS, PREPOSITIONS, STOPS, Verb
+from paxion.actionbench.verbs import COORDINATORS, DETERMINERS, DIRECTIONS, OBJECT_PRONOUNS, PREPOSITIONS, STOPS, Verb
 from paxion.actionbench.words import Word, find_phrase
 
 BOTH_WAYS = tuple(tuple(phrase.split("_")) for phrase in sorted(word_class("both_ways")))
@@ -22,6 +22,11 @@ SCENES = word_class("scenes")
 TOOLS = word_class("tools")
 LEFT = word_class("left")
 PHRASAL = word_class("phrasal")
+ONGOING = word_class("ongoing")
+SWITCHED = word_class("switched")
+THROWN = word_class("thrown")
+VESSELS = word_class("vessels")
+ADRIFT = DIRECTIONS - {"left", "right", "back"}
 SITES = frozenset(tuple(phrase.split("_")) for phrase in word_class("sites"))
 GOVERNED = word_class("governed")
 
@@ -83,6 +88,14 @@ def match_verb(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> Match:
     ends = _ends(words, verb) if verb.verb in CARRIED or verb.verb in lexicon.motions else None
     if ends is not None:
         return ends
+    if verb.verb in ONGOING and start < len(words) and words[start].low == "to":
+        return NoMatch(verb, f'"{verb.verb} to": no opposite of the same form')
+    other = _another_sense(words, verb)
+    if other is not None:
+        return match_verb(words, replace(verb, verb=other), lexicon)
+    moved = verb.verb in ("pour", "tip") or (verb.verb == "empty" and find_phrase(words, ("into",), start, stop))
+    if moved and start < stop and _head(words, verb) in VESSELS:
+        return NoMatch(verb, f'"{verb.verb}": what moves is not named')
     if verb.verb == "begin" and start < len(words) and (words[start].low.endswith("ing") or words[start].low == "to"):
         return match_verb(words, replace(verb, verb="start"), lexicon)
     framed = _frame(words, verb, lexicon)
@@ -105,6 +118,23 @@ def match_verb(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> Match:
     return framed
 
 
+def _another_sense(words: Sequence[Word], verb: Verb) -> str | None:
+    """The verb that this one stands for with its object: a light is "put on" as it is turned on, rubbish is dropped."""
+    first = words[verb.at + 1].low if verb.at + 1 < verb.scope else ""
+    if verb.verb == "put" and first in ("on", "off"):
+        return "turn" if words[noun_phrase(words, verb.at + 2, verb.scope) - 1].low in SWITCHED else None
+    if verb.verb in ("throw", "toss") and first and _head(words, verb) not in THROWN | OBJECT_PRONOUNS:
+        end = noun_phrase(words, verb.at + 1, verb.scope)
+        return "drop" if first not in PREPOSITIONS and end == verb.scope and first != "away" else None
+    return None
+
+
+def _head(words: Sequence[Word], verb: Verb) -> str:
+    """The last word of the object right behind a verb and its particle."""
+    start = verb.at + 1 + (verb.at + 1 < verb.scope and words[verb.at + 1].low in ("out", "up", "down", "away", "in"))
+    return words[noun_phrase(words, start, verb.scope) - 1].low
+
+
 def noun_phrase(words: Sequence[Word], start: int, stop: int) -> int:
     """Index after the noun phrase that starts at `start`."""
     at = start
@@ -112,7 +142,12 @@ def noun_phrase(words: Sequence[Word], start: int, stop: int) -> int:
         low = words[at].low
         ends = (low in PREPOSITIONS and low not in ("of", "like")) or low in COORDINATORS or low in STOPS
         adverb = low.endswith("ly") and at > start and low not in ("family", "jelly", "belly", "lily", "butterfly")
-        if ends or adverb or (low in DETERMINERS and at > start and words[at - 1].low not in DETERMINERS | {"of"}):
+        if (
+            ends
+            or adverb
+            or low in ADRIFT
+            or (low in DETERMINERS and at > start and words[at - 1].low not in DETERMINERS | {"of"})
+        ):
             break
         at += 1
     while at > start and words[at - 1].low in ("of", "back"):

@@ -14,7 +14,7 @@ from paxion.actionbench.antonyms import Reading, antonym_of, read_caption
 from paxion.actionbench.inflection import inflect
 from paxion.actionbench.lexicon import Frame, load_lexicon
 from paxion.actionbench.matching import (
-    PLACED,
+    ONGOING,
     DirectionMatch,
     EndsMatch,
     EntryMatch,
@@ -23,6 +23,9 @@ from paxion.actionbench.matching import (
 from paxion.actionbench.turning import edits_of, exchanged_ends, turned_direction
 from paxion.actionbench.verbs import Tagger
 from paxion.actionbench.words import Edit, apply_edits, like
+
+MOVED = ("put", "place", "take", "pick", "move", "transfer", "shift")
+"""Verbs that, with their two ends exchanged, say what is seen backwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ def reversal_of(caption: str, reading: Reading) -> Reversal:
         return Reversal(antonym_of(caption, reading) if shown == "=" else None, True, "its end becomes its start")
     if any(word.low.startswith(("pretend", "trying", "failing")) for word in reading.words):
         return Reversal(None, None, "what is pretended or tried may look the same backwards")
+    if any(match.verb.verb in ONGOING for match in reading.turned):
+        return Reversal(None, None, "how an action goes on or ends says little of how it looks backwards")
     if not reading.turned:
         return Reversal(None, None, "no verb whose reversal is known")
     shown_same = [isinstance(match, EntryMatch) and match.entry.reversed == "same" for match in reading.turned]
@@ -84,7 +89,7 @@ def _edits(caption: str, reading: Reading, match: Match) -> list[Edit] | None:
     else:
         return None
     verb = match.verb
-    shown = motions.get(verb.verb, "=" if verb.verb in PLACED else "none")
+    shown = "=" if verb.verb in MOVED else motions.get(verb.verb, "none")
     if shown == "none":
         return None
     if shown != "=":

@@ -105,9 +105,6 @@ def _exchange(
     fitted = fitted_preposition(words, (source_start, source_noun), (goal_noun, goal_stop))
     if fitted:
         edits.append(fitted)
-    # What is taken off a table is taken out of a cup: "from" is right for both.
-    if words[source_start].low in ("off", "out"):
-        edits.append(Edit(words[source_start].start, words[source_noun - 1].end, "from"))
     return edits
 
 

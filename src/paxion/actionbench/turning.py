@@ -21,6 +21,9 @@ def edits_of(words: Sequence[Word], match: EntryMatch, other: Frame) -> list[Edi
     edits = []
     for (start, stop), place in zip(match.spans, other.places, strict=True):
         written = words[start]
+        if stop < len(words) and words[stop].low == words[stop - 1].low:
+            # "put down down the filter"
+            stop += 1
         if place == PLACE:
             place = _ground(words, stop, noun_phrase(words, stop, match.verb.scope)) or "on"
             # "put to the woman" is not said.
@@ -80,6 +83,11 @@ def exchanged_ends(words: Sequence[Word], match: EndsMatch, caption: str) -> lis
         Edit(words[goal_start].start, words[goal_stop - 1].end, source),
     ]
     fitted = fitted_preposition(words, match.preposition, (source_start, source_stop))
+    before = words[source_start - 1]
+    if before.low in ("off", "of"):
+        # What is taken out of a pan is taken off a plate: "from" is right for both.
+        first = words[source_start - 2] if before.low == "of" else before
+        edits.append(Edit(first.start, before.end, "from"))
     return [*edits, fitted] if fitted else edits
 
 

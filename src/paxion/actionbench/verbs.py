@@ -130,6 +130,14 @@ def _tag(
     if low == "building" and not (starts or before in BE or after in DETERMINERS or after in OBJECT_PRONOUNS):
         return None
     if "VBG" in tags:
+        plain = noun_before and before not in PERSONS and found and found[-1].verb != "be"
+        if plain and low in ("dressing", "stuffing", "coating", "icing", "filling", "seasoning"):
+            return None
+        if before in ("from", "on", "in", "into", "onto", "with", "off", "near", "under") and not _object_follows(
+            after
+        ):
+            # "from drying board": a thing, unless an object with its article follows.
+            return None if after else "VBG"
         if not after and noun_before and low in ("covering", "painting", "drawing", "opening", "filling", "wrapping"):
             return None
         if after in COMPOUNDS.get(low, ()) and not starts and before not in BE:
@@ -179,6 +187,9 @@ def _tag(
             and after not in PREPOSITIONS
         ):
             return "VB"
+    if "VB" in tags and "VBD" in tags and len(before) == 1 and not clause_verbs:
+        # "#c c put the cup": narrations are in the present, with or without an s.
+        return "VB"
     if "VBN" in tags or "VBD" in tags:
         participle = "VBN" if "VBN" in tags else "VBD"
         if before in BE or before in HAVE:
