@@ -128,14 +128,14 @@ def _counts(built: Built) -> dict[str, Any]:
 
 
 def _explain(console: Console, caption: str, tag: Any, tagger_name: str, seed: int) -> None:
-    made, backwards, verb = foils_of(caption, None, tag)
+    made, backwards, verb, template = foils_of(caption, None, tag)
     other = replace_object(caption, built_in_vocabulary(), key=caption, seed=seed)
     rows = [
         ("caption", caption, f"main verb: {verb or 'none that is known'} (tagger: {tagger_name})"),
         ("antonym", made.text, made.note),
         ("reversal", backwards.text, backwards.note + _says(backwards.reversible)),
         ("replaced", other.text, f"{other.note} (from the built-in list)"),
-        ("template", template_of(caption), "objects blanked"),
+        ("template", template, "objects blanked"),
     ]
     for name, text, note in rows:
         say(console, f"{name:9} {text or 'none'}")

@@ -68,14 +68,13 @@ def write_manifest(path: Path | str, samples: Iterable[Sample]) -> int:
     count = 0
     with replacing(path) as temporary, temporary.open("wb") as file:
 
-        def lines() -> Iterator[bytes]:
-            for sample in samples:
+        def rows() -> Iterator[tuple[int, Any, None]]:
+            for number, sample in enumerate(samples, 1):
                 row = {name: value for name in _types(Sample) if (value := getattr(sample, name)) is not None}
-                line = json.dumps(row, ensure_ascii=False).encode()
-                file.write(line + b"\n")
-                yield line
+                file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+                yield number, row, None
 
-        for found in _scan(lines(), None):
+        for found in _check(rows(), None):
             count += 1
             if isinstance(found, Problem):
                 raise PaxionError(f"cannot write {path}: sample {found.line}: {found.field}: {found.message}")
@@ -191,14 +190,17 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 def _scan(lines: Iterable[bytes], folder: Path | None) -> Iterator[Problem | Sample]:
     """Give, line by line, the problems of a row, or its sample when it has none. `folder`: where videos must exist."""
+    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    return _check(((number, *_parse(line)) for number, line in numbered), folder)
+
+
+def _check(rows: Iterable[tuple[int, Any, tuple[str, str] | None]], folder: Path | None) -> Iterator[Problem | Sample]:
+    """The same for (line number, JSON value, what is wrong with the line itself)."""
     id_lines: dict[str, int] = {}
     group_splits: dict[str, tuple[str, int]] = {}
-    rows = 0
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        rows += 1
-        row, broken = _parse(line)
+    empty = True
+    for number, row, broken in rows:
+        empty = False
         problems = [broken] if broken else [*field_problems(Sample, row)]
         if not problems:
             sample = from_json(Sample, row)
@@ -209,7 +211,7 @@ def _scan(lines: Iterable[bytes], folder: Path | None) -> Iterator[Problem | Sam
                 yield sample
         for field, message in problems:
             yield Problem(number, field, message)
-    if not rows:
+    if empty:
         yield Problem(1, "row", "got an empty manifest, expected one JSON object a line")
 
 

@@ -324,3 +324,11 @@ def test_real_captions_get_fitting_foils() -> None:
             for article, word in (phrase.split() for phrase in re.findall(r"\ban? \w+", foil.lower())):
                 if f"{article} {word}" not in before and word[0] not in "uhoxemr0123456789":
                     assert (article == "an") == (word[0] in "aeiou"), foil
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shares", [(0.95, 0.05), (1.0,), (0.5, 0.5), (0.98, 0.01, 0.01)])
+def test_a_coupling_that_cannot_be_had_stays_finite(shares):
+    shares = np.array(shares)
+    joint = coupling(shares, 1.0 - np.eye(len(shares)))
+    assert np.isfinite(joint).all() and (joint >= 0).all()

@@ -11,6 +11,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from paxion.actionbench.antonyms import antonym
 from paxion.actionbench.splits import fraction
@@ -87,7 +88,12 @@ def closed_texts(sample: Sample, by_template: bool) -> tuple[str | None, str | N
     """(caption, antonym) of a row in the closed split."""
     if not by_template:
         return sample.caption, sample.antonym
-    return sample.template, antonym(sample.template).text if sample.template else None
+    return sample.template, _opposite(sample.template) if sample.template else None
+
+
+@lru_cache(maxsize=1 << 16)
+def _opposite(template: str) -> str | None:
+    return antonym(template).text
 
 
 def as_closed(sample: Sample, by_template: bool) -> Sample:

@@ -129,10 +129,10 @@ def with_foils(
     if sample.question is not None:
         note = "a question: its choices are the foils"
         return replace(sample, antonym_note=sample.antonym_note or note, replaced_note=sample.replaced_note or note)
-    made, backwards, verb = foils_of(sample.caption, sample.objects, tagger)
+    made, backwards, verb, template = foils_of(sample.caption, sample.objects, tagger)
     changes: dict[str, Any] = {"verb": sample.verb or verb, "reversal": sample.reversal or backwards.text}
     if sample.template is None:
-        changes["template"] = template_of(sample.caption, sample.objects)
+        changes["template"] = template
     if sample.reversible is None:
         changes["reversible"] = backwards.reversible
     if sample.antonym is None:
@@ -155,8 +155,8 @@ def template_of(caption: str, objects: tuple[str, ...] | None = None) -> str | N
 @lru_cache(maxsize=1 << 16)
 def foils_of(
     caption: str, objects: tuple[str, ...] | None = None, tagger: Tagger | None = None
-) -> tuple[Foil, Reversal, str | None]:
-    """(antonym, reversal, main verb) of a caption, from one reading of it. Narrations repeat: some are kept."""
+) -> tuple[Foil, Reversal, str | None, str | None]:
+    """(antonym, reversal, main verb, template) of a caption, from one reading of it. Narrations repeat: some are kept."""
     reading = read_caption(caption, objects=objects, tagger=tagger)
     text = antonym_of(caption, reading)
     same = text is not None and " ".join(text.casefold().split()) == " ".join(caption.casefold().split())
@@ -165,7 +165,7 @@ def foils_of(
     else:
         made = Foil(text, explain(caption, reading))
     verb = reading.turned[0].verb.verb if reading.turned else reading.verbs[0] if reading.verbs else None
-    return made, reversal_of(caption, reading), verb
+    return made, reversal_of(caption, reading), verb, template_of(caption, objects)
 
 
 def _learn(plan: BuildPlan, built: Built, groups: GroupSplits) -> Vocabulary | None:

@@ -42,7 +42,7 @@ def find_objects(caption: str, objects: Sequence[str] | None = None) -> list[Spa
     of EPIC-Kitchens are turned ("board:chopping") and may stand in the other number. Those that do not occur are left
     out. Without any, objects are found by rule (phrases.py).
     """
-    phrases = _phrases(caption, tokenise(caption), objects)
+    _, phrases = _read(caption, None if objects is None else tuple(objects))
     return [Span(phrase.start, phrase.end) for phrase in phrases if phrase.is_object]
 
 
@@ -56,7 +56,7 @@ def learn_vocabulary(captions: Iterable[tuple[str, Sequence[str] | None]]) -> Vo
 
     def uses() -> Iterator[tuple[str, str]]:
         for caption, objects in captions:
-            targets = _targets(_phrases(caption, tokenise(caption), objects))
+            targets = _targets(_read(caption, None if objects is None else tuple(objects))[1])
             if targets:
                 yield caption[targets[0].start : targets[0].end], targets[0].governor
 
@@ -80,8 +80,7 @@ def replace_object(
     the calls (vocabulary.py says by which chances).
     objects: as in `find_objects`. every: replace all objects, as the published procedure does for Something-Something.
     """
-    tokens = tokenise(caption)
-    phrases = _phrases(caption, tokens, objects)
+    tokens, phrases = _read(caption, None if objects is None else tuple(objects))
     targets = _targets(phrases)
     if not targets:
         return Replaced(None, _reason(phrases))
@@ -108,6 +107,13 @@ def replace_object(
     if not edits:
         return Replaced(None, "no object of another group in the vocabulary")
     return Replaced(apply_edits(caption, edits), "; ".join(notes))
+
+
+@lru_cache(maxsize=1 << 14)
+def _read(caption: str, objects: tuple[str, ...] | None) -> tuple[list[Token], list[Phrase]]:
+    """The tokens and phrases of a caption. A build asks for the same caption several times; narrations repeat."""
+    tokens = tokenise(caption)
+    return tokens, _phrases(caption, tokens, objects)
 
 
 def _phrases(caption: str, tokens: Sequence[Token], objects: Sequence[str] | None) -> list[Phrase]:

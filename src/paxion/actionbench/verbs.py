@@ -202,7 +202,7 @@ def _tag(
 
 
 def _seen(tagged: str, low: str, after: str, options: Sequence[tuple[str, str]]) -> str | None:
-    """A tagger's word for a verb that the rules missed. Where they found one, they know captions better than it does."""
+    """A tagger's word for a verb that the rules missed. Where they found one, they know captions better."""
     tag = "VB" if tagged == "VBP" else tagged
     possible = tag in ("VB", "VBZ", "VBD") and any(tag == option for _, option in options)
     return tag if possible and _object_follows(after) and low not in ("leaves", "left") else None

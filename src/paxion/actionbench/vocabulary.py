@@ -255,6 +255,8 @@ def coupling(shares: np.ndarray, allowed: np.ndarray) -> np.ndarray:
         reached = allowed @ scale
         # The root damps the two-step swings of the symmetric iteration.
         scale = np.sqrt(scale * np.divide(shares, reached, out=np.zeros_like(shares), where=reached > 0))
+        # Without a solution, some factors would grow for ever while others vanish.
+        scale = np.minimum(scale, 1e100)
     joint: np.ndarray = scale[:, None] * allowed * scale
     return joint
 
