@@ -16,7 +16,7 @@ class ReaderOptions:
     """What only some formats need."""
 
     columns: dict[str, str] = field(default_factory=dict)
-    """Tables: field and column in turn, as in `--columns caption narration video file`."""
+    """Tables: field and column in turn, `--reader.columns caption narration video file`."""
     subset: str | None = None
     """Temporal: ssv2 or kinetics."""
     ids: Path | None = None
@@ -50,6 +50,8 @@ class Build:
     """Of the source videos in train, val and test, where splits are drawn."""
     skip_bad: int = 0
     """Leave out up to so many bad rows; more stop the build."""
+    check_videos: bool = False
+    """Open every video: a row whose video cannot be read, or ends before the row's window does, is a bad row."""
     vocabulary: Path | None = None
     """Objects for the replaced captions, one a line. Default: those that the captions name."""
     every_object: bool = False
@@ -115,7 +117,7 @@ class MakeKit:
     manifest: Annotated[Path, tyro.conf.Positional]
     out: Path = Path("kit.html")
     """The kit. The answer key is written beside it; do not pass it on."""
-    n: int = 50
+    n: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 50
     """Questions of each task."""
     split: str = "test"
     """train, val or test."""

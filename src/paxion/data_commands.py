@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from paxion.actionbench.build import BuildPlan, Built, build, foils_of, template_of
+from paxion.actionbench.build import BuildPlan, Built, build, foils_of
 from paxion.actionbench.objects import replace_object
 from paxion.actionbench.tagging import load_tagger
 from paxion.actionbench.vocabulary import built_in_vocabulary
@@ -41,6 +41,7 @@ def run_build(
     shares: tuple[float, float, float],
     skip_bad: int,
     vocabulary: Path | None,
+    check_videos: bool,
     every_object: bool,
     tagger: str,
     explain: str | None,
@@ -65,6 +66,7 @@ def run_build(
         skip_bad=skip_bad,
         vocabulary=vocabulary,
         every_object=every_object,
+        check_videos=check_videos,
         options={name: value for name, value in asdict(reader).items() if value},
         seed=seed,
     )
@@ -95,7 +97,7 @@ def summary(built: Built) -> list[str]:
     lines = [f"{built.rows} clips of {built.groups} source videos: {splits}"]
     if built.bad:
         lines.append(f"bad rows left out: {len(built.bad)}")
-        lines += [f"  {row.file}:{row.line}: {row.message}" for row in built.bad[:REASONS]]
+        lines += [f"  {row}" for row in built.bad[:REASONS]]
     for name in ("antonym", "replaced"):
         published = built.foils[f"{name} published"]
         share = 100 * built.foils[name] / built.rows
@@ -212,7 +214,7 @@ def _pairs(
     found = list(FORMATS[name].read(path, split=split_of(path) or "test", **options))
     bad = [row for row in found if isinstance(row, BadRow)]
     for row in bad[:REASONS]:
-        say(console, f"{row.file}:{row.line}: {row.message}")
+        say(console, str(row))
     if len(bad) > skip_bad:
         raise PaxionError(
             f"got {len(bad)} bad rows in {path}, expected at most {skip_bad}: mend them, or give --skip-bad {len(bad)}"

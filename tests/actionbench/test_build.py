@@ -6,11 +6,13 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 
 from paxion.actionbench.build import BuildPlan, build, foils_of, template_of, with_foils
 from paxion.actionbench.vocabulary import built_in_vocabulary
 from paxion.manifest import read_manifest
 from paxion.records import PaxionError, Sample
+from paxion.video.encode import write_clip
 
 CAPTIONS = (
     "Open the drawer", "Close the drawer", "Put the cup on the table", "Take the cup off the table", "Stir the soup",
@@ -150,7 +152,11 @@ def test_questions_get_no_foils_of_ours():
 def test_a_caption_is_explained_by_its_foils():
     made, backwards, verb, template = foils_of("Pulling a cart from left to right")
     assert made.text == "Pulling a cart from right to left"
-    assert backwards.text == "Pushing a cart from right to left" and verb == "pull" and template == "Pulling something from left to right"
+    assert (
+        backwards.text == "Pushing a cart from right to left"
+        and verb == "pull"
+        and template == "Pulling something from left to right"
+    )
     assert template_of("Put the pen in the red cup") == "Put something in something"
     assert template_of("walking") is None
 
@@ -162,3 +168,19 @@ def test_a_manifest_can_be_built_again_without_losing_a_field(table, tmp_path):
     assert [
         replace(a, replaced=b.replaced, replaced_note=b.replaced_note) for a, b in zip(one, two, strict=True)
     ] == two
+
+
+def test_videos_that_cannot_be_read_or_end_too_early_are_bad_rows_when_looked_at(tmp_path):
+    write_clip(tmp_path / "two_seconds.mp4", torch.zeros(20, 32, 32, 3, dtype=torch.uint8), 10)
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    rows = [("two_seconds.mp4", 0, 2), ("two_seconds.mp4", 1, 9), ("broken.mp4", 0, 1), ("none.mp4", 0, 1)]
+    table = tmp_path / "t.csv"
+    lines = [f"{n},{video},Open the box,{start},{end}" for n, (video, start, end) in enumerate(rows)]
+    table.write_text("\n".join(["id,video,caption,start,end", *lines]) + "\n")
+    assert build(BuildPlan((table,), tmp_path / "a", split="test")).rows == 4
+    with pytest.raises(PaxionError, match="got 3 bad rows") as error:
+        build(BuildPlan((table,), tmp_path / "b", split="test", check_videos=True))
+    for said in ("row 2, 1: end: got 9 s, expected at most 2.00", "broken.mp4", "no video file at"):
+        assert said in str(error.value)
+    built = build(BuildPlan((table,), tmp_path / "c", split="test", check_videos=True, skip_bad=3))
+    assert built.rows == 1 and [row.id for row in read_manifest(tmp_path / "c" / "manifest.jsonl")] == ["0"]

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from inspect import signature
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +27,7 @@ from paxion.data.formats import FORMATS, format_of, split_of
 from paxion.data.rows import BadRow
 from paxion.manifest import read_rows, write_manifest
 from paxion.records import PaxionError, Sample, Split, unknown_name
+from paxion.video.decode import read_clip
 
 DRAWN = cast(Split, "drawn")
 """Stands for the split of a row whose data set says none."""
@@ -33,6 +35,8 @@ TESTED = ("vilma", "vitatecs", "temporal")
 """Data sets that are tests as a whole."""
 BESIDE = ("manifest", "table")
 """Formats whose video paths are relative to the file, unless a video root is given."""
+WINDOW_SLACK = 0.5
+"""Seconds by which a window may outlast its video: annotations are rounded."""
 SHOWN = 20
 """Bad rows that an error names."""
 
@@ -61,6 +65,8 @@ class BuildPlan:
     """List of objects for the replaced captions, one a line. None: those that the captions name."""
     every_object: bool = False
     """Replace all objects of a caption, as published for Something-Something."""
+    check_videos: bool = False
+    """Rows whose video cannot be read, or ends before their window does, are bad rows."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of the format's reader."""
     seed: int = 0
@@ -84,6 +90,8 @@ class Built:
     closed_by: str = "caption"
     """caption or template: what its texts are."""
     bad: list[BadRow] = field(default_factory=list)
+    unfit: set[str] = field(default_factory=set)
+    """Ids of the bad rows whose video is at fault."""
 
 
 def build(plan: BuildPlan, tagger: Tagger | None = None) -> Built:
@@ -102,6 +110,8 @@ def build(plan: BuildPlan, tagger: Tagger | None = None) -> Built:
 
     def rows() -> Iterator[Sample]:
         for sample in _rows(plan, None):
+            if sample.id in built.unfit:
+                continue
             made = with_foils(sample, vocabulary, tagger=tagger, every_object=plan.every_object, seed=plan.seed)
             _count(built, made)
             captions.add(made)
@@ -156,7 +166,7 @@ def template_of(caption: str, objects: tuple[str, ...] | None = None) -> str | N
 def foils_of(
     caption: str, objects: tuple[str, ...] | None = None, tagger: Tagger | None = None
 ) -> tuple[Foil, Reversal, str | None, str | None]:
-    """(antonym, reversal, main verb, template) of a caption, from one reading of it. Narrations repeat: some are kept."""
+    """(antonym, reversal, main verb, template) of a caption, from one reading. Narrations repeat: some are kept."""
     reading = read_caption(caption, objects=objects, tagger=tagger)
     text = antonym_of(caption, reading)
     same = text is not None and " ".join(text.casefold().split()) == " ".join(caption.casefold().split())
@@ -168,11 +178,38 @@ def foils_of(
     return made, reversal_of(caption, reading), verb, template_of(caption, objects)
 
 
+def video_flaw(sample: Sample, folder: Path) -> str | None:
+    """Why a row's video does not fit the row, or None: it cannot be read, or its window lies beyond the end."""
+    seconds = _length(folder / sample.video)
+    if isinstance(seconds, str):
+        return seconds
+    for name, value in (("start", sample.start), ("end", sample.end)):
+        if value is not None and value > seconds + WINDOW_SLACK:
+            return f"{name}: got {value:g} s, expected at most {seconds:.2f}, where the video ends"
+    return None
+
+
+@lru_cache(maxsize=1 << 12)
+def _length(path: Path) -> float | str:
+    """The length of a video in seconds, or why it cannot be read."""
+    try:
+        clip = read_clip(path, "endpoints", 2)
+    except PaxionError as error:
+        return str(error)
+    # The last frame is shown as long as the others are on average.
+    return clip.timestamps[-1] * clip.total / max(1, clip.total - 1)
+
+
 def _learn(plan: BuildPlan, built: Built, groups: GroupSplits) -> Vocabulary | None:
     """Read all rows once: note bad rows and groups, and learn the vocabulary."""
 
     def captions() -> Iterator[tuple[str, tuple[str, ...] | None]]:
-        for sample in _rows(plan, built.bad):
+        for number, sample in enumerate(_rows(plan, built.bad), 1):
+            flaw = video_flaw(sample, plan.out) if plan.check_videos else None
+            if flaw is not None:
+                built.unfit.add(sample.id)
+                built.bad.append(BadRow(str(plan.out / sample.video), 0, f"row {number}, {sample.id}: {flaw}"))
+                continue
             built.rows += 1
             groups.add(sample.group, sample.split)
             if sample.question is None:
@@ -191,7 +228,7 @@ def _learn(plan: BuildPlan, built: Built, groups: GroupSplits) -> Vocabulary | N
 
 def _check_bad(plan: BuildPlan, built: Built) -> None:
     if len(built.bad) > plan.skip_bad:
-        lines = "".join(f"\n  {row.file}:{row.line}: {row.message}" for row in built.bad[:SHOWN])
+        lines = "".join(f"\n  {row}" for row in built.bad[:SHOWN])
         more = f"\n  and {len(built.bad) - SHOWN} more" if len(built.bad) > SHOWN else ""
         raise PaxionError(
             f"got {len(built.bad)} bad rows, expected at most {plan.skip_bad}: mend them, or leave them out with "
@@ -209,6 +246,7 @@ def _rows(plan: BuildPlan, bad: list[BadRow] | None) -> Iterator[Sample]:
         name = plan.format or format_of(path)
         if name not in FORMATS:
             raise unknown_name("format", name, FORMATS)
+        _check_options(name, plan.options)
         given = plan.split or (split_of(path) if not plan.resplit else None) or ("test" if name in TESTED else DRAWN)
         root = plan.videos or (path if path.is_dir() else path.parent if name in BESIDE else None)
         for row in FORMATS[name].read(path, split=given, videos=plan.videos, **plan.options):
@@ -221,6 +259,16 @@ def _rows(plan: BuildPlan, bad: list[BadRow] | None) -> Iterator[Sample]:
                 row = replace(row, id=f"{path.stem}/{row.id}") if hash(row.id) in seen else row
                 seen.add(hash(row.id))
             yield replace(row, split=_split(plan, row), video=_video(plan.out, root, row.video))
+
+
+def _check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Raise PaxionError for an option that the format's reader does not take."""
+    for option in options:
+        takers = [known for known, found in FORMATS.items() if option in signature(found.read).parameters]
+        if name not in takers:
+            raise PaxionError(
+                f"got --reader.{option} for the format {name}, expected {' or '.join(takers)}; leave it out"
+            )
 
 
 def _split(plan: BuildPlan, row: Sample) -> Split:

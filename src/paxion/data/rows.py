@@ -21,9 +21,13 @@ class BadRow:
 
     file: str
     line: int
-    """1-based line on which the row starts; in a folder, the place of the entry."""
+    """1-based line on which the row starts; in a folder, the place of the entry; 0: the whole file is meant."""
     message: str
     """What was got, what was expected."""
+
+    def __str__(self) -> str:
+        """The line for a person: where, and what."""
+        return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
 
 
 class RowError(ValueError):
