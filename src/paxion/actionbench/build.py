@@ -21,13 +21,13 @@ from paxion.actionbench.objects import find_objects, learn_vocabulary, replace_o
 from paxion.actionbench.reversals import Reversal, reversal_of
 from paxion.actionbench.splits import GroupSplits, check_groups, draw_split
 from paxion.actionbench.verbs import Tagger
+from paxion.actionbench.videos import video_flaw
 from paxion.actionbench.vocabulary import Vocabulary, read_vocabulary
 from paxion.actionbench.words import Edit, apply_edits, like
 from paxion.data.formats import FORMATS, format_of, split_of
 from paxion.data.rows import BadRow
 from paxion.manifest import read_rows, write_manifest
 from paxion.records import PaxionError, Sample, Split, unknown_name
-from paxion.video.decode import read_clip
 
 DRAWN = cast(Split, "drawn")
 """Stands for the split of a row whose data set says none."""
@@ -35,8 +35,6 @@ TESTED = ("vilma", "vitatecs", "temporal")
 """Data sets that are tests as a whole."""
 BESIDE = ("manifest", "table")
 """Formats whose video paths are relative to the file, unless a video root is given."""
-WINDOW_SLACK = 0.5
-"""Seconds by which a window may outlast its video: annotations are rounded."""
 SHOWN = 20
 """Bad rows that an error names."""
 
@@ -176,28 +174,6 @@ def foils_of(
         made = Foil(text, explain(caption, reading))
     verb = reading.turned[0].verb.verb if reading.turned else reading.verbs[0] if reading.verbs else None
     return made, reversal_of(caption, reading), verb, template_of(caption, objects)
-
-
-def video_flaw(sample: Sample, folder: Path) -> str | None:
-    """Why a row's video does not fit the row, or None: it cannot be read, or its window lies beyond the end."""
-    seconds = _length(folder / sample.video)
-    if isinstance(seconds, str):
-        return seconds
-    for name, value in (("start", sample.start), ("end", sample.end)):
-        if value is not None and value > seconds + WINDOW_SLACK:
-            return f"{name}: got {value:g} s, expected at most {seconds:.2f}, where the video ends"
-    return None
-
-
-@lru_cache(maxsize=1 << 12)
-def _length(path: Path) -> float | str:
-    """The length of a video in seconds, or why it cannot be read."""
-    try:
-        clip = read_clip(path, "endpoints", 2)
-    except PaxionError as error:
-        return str(error)
-    # The last frame is shown as long as the others are on average.
-    return clip.timestamps[-1] * clip.total / max(1, clip.total - 1)
 
 
 def _learn(plan: BuildPlan, built: Built, groups: GroupSplits) -> Vocabulary | None:
