@@ -13,6 +13,7 @@ from paxion.actionbench.words import Edit, Word, like
 
 PARTICLES = word_class("particles")
 PARTICLED = word_class("particled")
+LIDS = word_class("lids")
 
 
 def edits_of(words: Sequence[Word], match: EntryMatch, other: Frame) -> list[Edit]:
@@ -25,7 +26,9 @@ def edits_of(words: Sequence[Word], match: EntryMatch, other: Frame) -> list[Edi
             # "put down down the filter"
             stop += 1
         if place == PLACE:
+            moved = {word.low for word in words[match.verb.at + 1 : start]}
             place = _ground(words, stop, noun_phrase(words, stop, match.verb.scope)) or "on"
+            place = "on" if place == "in" and moved & LIDS else place
             # "put to the woman" is not said.
             new = "give" if place == "to" and new == "put" else new
         elif place:
