@@ -185,7 +185,11 @@ def _chosen(words: Sequence[Word], verbs: Sequence[Verb], matches: Sequence[Matc
     possible = [not isinstance(match, NoMatch) for match in matches]
     for at in range(len(verbs) - 1, -1, -1):
         # "starts opening": the opening is turned round, not the start.
-        if verbs[at].verb in CATENATIVES and _hands_over(words, verbs, at) and any(possible[at + 1 : at + 3]):
+        if (
+            (verbs[at].verb in CATENATIVES or verbs[at].verb == "get")
+            and _hands_over(words, verbs, at)
+            and any(possible[at + 1 : at + 3])
+        ):
             possible[at] = False
     taught = [at for at in range(len(verbs)) if possible[at] and _taught(words, verbs[at])][:1]
     events = [at for at, match in enumerate(matches) if possible[at] and not _background(match)]
@@ -226,6 +230,8 @@ def _hands_over(words: Sequence[Word], verbs: Sequence[Verb], at: int) -> bool:
     between = [word.low for word in words[verbs[at].at + 1 : following.at]]
     if verbs[at].verb in ("let", "make", "help"):
         return following.tag == "VB" and len(between) <= 5
+    if verbs[at].verb == "get":
+        return following.tag == "VB" and bool(between) and between[-1] == "to"
     plain = [
         word
         for word in between
@@ -260,7 +266,7 @@ def _masked(words: list[Word], objects: Sequence[str] | None) -> list[Word]:
     """The words with those hidden that only look like verbs or directions: in names of objects, and tags ("#C C")."""
     known = _known_forms()
     masked = list(words)
-    for phrase in [*(objects or ()), "washing up", "washing up liquid"]:
+    for phrase in [*(objects or ()), "washing up", "washing up liquid", "make up"]:
         parts = tuple(word.low for word in split_words(phrase))
         start = 0
         while parts and (found := find_phrase(words, parts, start, len(words))) is not None:

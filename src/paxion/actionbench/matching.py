@@ -79,7 +79,7 @@ def match_verb(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> Match:
         idiom = lexicon.idioms.get((verb.verb, word.low))
         if idiom is not None:
             return NoMatch(verb, f'"{verb.verb} {word.low}": {idiom}')
-    if verb.verb == "get" and start < stop and words[start].low.endswith("ed"):
+    if verb.verb == "get" and start < len(words) and words[start].low.endswith("ed"):
         return NoMatch(verb, f'"get {words[start].low}": a state, not a motion')
     present = {word.low for word in words[start:stop]}
     for phrase in BOTH_WAYS:

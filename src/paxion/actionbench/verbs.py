@@ -172,7 +172,7 @@ def _tag(
         plural = (
             before in PLURALS
             or before in PERSONS
-            or (before.endswith("s") and not before.endswith("ss"))
+            or (before.endswith("s") and not before.endswith(("ss", "ous", "us", "is")))
             or "and" in [w.low for w in words[:at]]
         )
         if noun_before and not clause_verbs and "VBD" not in tags and (sure or (plural and _object_follows(after))):
