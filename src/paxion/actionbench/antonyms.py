@@ -66,6 +66,8 @@ class Reading:
     """Why nothing can be turned round."""
     same: bool = False
     """The reversed clip shows the same, as far as the caption tells."""
+    others: bool = False
+    """Something else happens, too, that is not turned round."""
     verbs: tuple[str, ...] = ()
     """Base forms of the verbs found, those that say what happens first."""
 
@@ -98,19 +100,21 @@ def read_caption(caption: str, *, objects: Sequence[str] | None = None, tagger: 
         matches = [_event(words, verb, match) for verb, match in zip(verbs, matches, strict=True)]
     sequence = pick_and_place(caption, words, verbs, lexicon)
     if sequence:
-        return Reading(words, moved=tuple(sequence), verbs=names)
+        return Reading(words, moved=tuple(sequence), others=len(verbs) > 2, verbs=names)
     both = _both_ways(words, verbs, matches)
     if both:
         return Reading(words, why=both, same=True, verbs=names)
     turned = _chosen(words, verbs, matches)
     if turned:
-        return Reading(words, tuple(turned), verbs=names)
+        left = [match for match in matches if match not in turned and match.verb.main]
+        others = any(match.verb.verb not in CATENATIVES | POSTURES | {"be", "have", "do"} for match in left)
+        return Reading(words, tuple(turned), others=others, verbs=names)
     last = _contrast(words, lexicon, first=False)
     if last is not None:
         return Reading(words, contrast=last, verbs=names)
     plain = [match for match in matches if isinstance(match, NoMatch) and match.verb.verb not in ("be", "have", "do")]
     reasons = dict.fromkeys(match.why for match in plain or matches if isinstance(match, NoMatch))
-    same = bool(matches) and all(isinstance(match, NoMatch) and match.same for match in matches)
+    same = bool(plain) and all(match.same for match in plain)
     return Reading(words, why="; ".join(reasons) or "no verb that is known", same=same, verbs=names)
 
 
@@ -129,7 +133,7 @@ def antonym_of(caption: str, reading: Reading) -> str | None:
             edits[-1] = Edit(start, end, contrast.opposite)
     for match in reading.turned:
         edits += edits_for(caption, reading.words, match)
-        edits += _states(reading.words, match)
+        edits += states(reading.words, match)
     return apply_edits(caption, edits) if edits else None
 
 
@@ -145,7 +149,7 @@ def edits_for(caption: str, words: Sequence[Word], match: Match) -> list[Edit]:
     return []
 
 
-def _states(words: Sequence[Word], match: Match) -> list[Edit]:
+def states(words: Sequence[Word], match: Match) -> list[Edit]:
     """ "close the open drawer" becomes "open the closed drawer": the state before the action changes with it."""
     if not isinstance(match, EntryMatch) or match.entry.opposite is None or match.spans:
         return []
@@ -153,11 +157,14 @@ def _states(words: Sequence[Word], match: Match) -> list[Edit]:
     if " " in opposite:
         return []
     state, other = (form if form != "opened" else "open" for form in (inflect(opposite, "VBN"), inflect(verb, "VBN")))
-    return [
-        Edit(word.start, word.end, like(word.text, other))
-        for before, word in pairwise(words)
-        if word.low == state and before.low in DETERMINERS
-    ]
+    edits = []
+    for before, word in pairwise(words):
+        if word.low == state and before.low in DETERMINERS:
+            edits.append(Edit(word.start, word.end, like(word.text, other)))
+            if before.low in ("a", "an"):
+                article = "an" if other[0] in "aeiou" else "a"
+                edits.append(Edit(before.start, before.end, like(before.text, article)))
+    return edits
 
 
 def explain(caption: str, reading: Reading) -> str:

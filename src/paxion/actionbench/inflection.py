@@ -53,6 +53,9 @@ _IRREGULAR = (
 _LOOKED_UP: dict[str, dict[str, tuple[str, ...]]] = {
     # "lied" is the past of telling untruths, which no clip shows.
     "lie": {"VB": ("lie",), "VBZ": ("lies",), "VBG": ("lying",), "VBD": ("lay",), "VBN": ("lain",)},
+    "light": {"VB": ("light",), "VBZ": ("lights",), "VBG": ("lighting",), "VBD": ("lit", "lighted"), "VBN": ("lit",)},
+    "lean": {"VB": ("lean",), "VBZ": ("leans",), "VBG": ("leaning",), "VBD": ("leaned", "leant"), "VBN": ("leaned",)},
+    "ski": {"VB": ("ski",), "VBZ": ("skis",), "VBG": ("skiing",), "VBD": ("skied",), "VBN": ("skied",)},
     "wake": {"VB": ("wake",), "VBZ": ("wakes",), "VBG": ("waking",), "VBD": ("woke",), "VBN": ("woken",)},
     "weave": {"VB": ("weave",), "VBZ": ("weaves",), "VBG": ("weaving",), "VBD": ("wove",), "VBN": ("woven",)},
     "bottlefeed": {"VB": ("bottlefeed",), "VBZ": ("bottlefeeds",), "VBG": ("bottlefeeding",), "VBD": ("bottlefed",)},

@@ -25,11 +25,12 @@ class Frame:
 
     verb: str
     places: tuple[str | None, ...] = ()
-    """A plus: the word stands right behind the verb ("get +on" a bus). None: the counterpart's word is dropped."""
+    """A plus: the word stands right behind the verb ("get +on" a bus). A dollar: no object follows ("get +out$"). None:
+    the counterpart's word is dropped."""
 
     def __str__(self) -> str:
         """The verb and its places, for notes: "put … on"."""
-        return " … ".join([self.verb, *(place or "-" for place in self.places)]).replace(" … +", " ")
+        return " … ".join([self.verb, *(place or "-" for place in self.places)]).replace(" … +", " ").replace("$", "")
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,17 @@ class Entry:
     @cached_property
     def phrases(self) -> tuple[tuple[str, ...], ...]:
         """The words of each place of the frame."""
-        return tuple(tuple(place.removeprefix("+").split()) for place in self.frame.places if place)
+        return tuple(tuple(place.strip("+$").split()) for place in self.frame.places if place)
 
     @cached_property
     def adjacent(self) -> bool:
         """The first place stands right behind the verb."""
         return bool(self.frame.places) and (self.frame.places[0] or "").startswith("+")
+
+    @cached_property
+    def final(self) -> bool:
+        """No object follows the last place."""
+        return bool(self.frame.places) and (self.frame.places[-1] or "").endswith("$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +164,10 @@ def _entries(left: str, right: str, symmetric: str, played_back: str, why: str) 
         if mutual:
             back = _counterpart(other, head, right_places, left_places)
             mirror_frame = _frame(other, right_places)
+            # What stands right behind the verb does so on both sides: "get on a bus", "get off a bus".
+            if left_places[:1] and left_places[0].startswith("+") and mirror_frame.places:
+                first, *more = mirror_frame.places
+                mirror_frame = Frame(mirror_frame.verb, (f"+{first}", *more))
             mirror = Entry(mirror_frame, back, _reversal(played_back, back, mirrored=True), True, why)
         yield Entry(frame, opposite, _reversal(played_back, opposite, mirrored=False), mutual, why), mirror
 
@@ -180,7 +190,7 @@ def _counterpart(head: str, other: str, places: list[str], others: list[str]) ->
     extra = ""
     for place, answer in zip(places, others, strict=True):
         if place != "-":
-            kept.append(None if answer == "-" else answer.removeprefix("+"))
+            kept.append(None if answer == "-" else answer.strip("+$"))
         else:
             extra += " " + answer
     return Frame(other + extra, tuple(kept))
@@ -195,7 +205,7 @@ def _reversal(cell: str, opposite: Frame, mirrored: bool) -> Frame | Reversed:
     if mirrored:
         return "none"
     heads, places = _cells(cell)
-    return Frame(heads[0], tuple(place.removeprefix("+") for place in places))
+    return Frame(heads[0], tuple(place.strip("+$") for place in places))
 
 
 def _wordnet() -> Iterator[Entry]:

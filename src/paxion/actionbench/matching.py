@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from paxion.actionbench.lexicon import Direction, Entry, Lexicon, word_class
-from paxion.actionbench.verbs import COORDINATORS, DETERMINERS, DIRECTIONS, OBJECT_PRONOUNS, PREPOSITIONS, STOPS, Verb
+from paxion.actionbench.verbs import (
+    CAUSATIVES,
+    COORDINATORS,
+    DETERMINERS,
+    DIRECTIONS,
+    OBJECT_PRONOUNS,
+    PREPOSITIONS,
+    STOPS,
+    Verb,
+)
 from paxion.actionbench.words import Word, find_phrase
 
 BOTH_WAYS = tuple(tuple(phrase.split("_")) for phrase in sorted(word_class("both_ways")))
@@ -76,10 +85,12 @@ def match_verb(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> Match:
     """What turns a verb round, the most specific first: its two ends, a frame, a direction, the verb alone."""
     start, stop = verb.at + 1, verb.scope
     for word in words[start : noun_phrase(words, start, stop)]:
-        idiom = lexicon.idioms.get((verb.verb, word.low))
+        idiom = lexicon.idioms.get((verb.verb, word.noun))
         if idiom is not None:
             return NoMatch(verb, f'"{verb.verb} {word.low}": {idiom}')
-    if verb.verb == "get" and start < len(words) and words[start].low.endswith("ed"):
+    after = words[start].low if start < len(words) else ""
+    state = after.endswith("ed") or ("get", after) in lexicon.idioms
+    if verb.verb == "get" and state and after not in ("dressed", "undressed"):
         return NoMatch(verb, f'"get {words[start].low}": a state, not a motion')
     present = {word.low for word in words[start:stop]}
     for phrase in BOTH_WAYS:
@@ -90,11 +101,13 @@ def match_verb(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> Match:
         return ends
     if verb.verb in ONGOING and start < len(words) and words[start].low == "to":
         return NoMatch(verb, f'"{verb.verb} to": no opposite of the same form')
+    if verb.verb in ("give", "hand", "bring", "show", "throw", "pass") and _two_objects(words, verb):
+        return NoMatch(verb, f'"{verb.verb}" with two objects: turned round, they would change places')
     other = _another_sense(words, verb)
     if other is not None:
         return match_verb(words, replace(verb, verb=other), lexicon)
     moved = verb.verb in ("pour", "tip") or (verb.verb == "empty" and find_phrase(words, ("into",), start, stop))
-    if moved and start < stop and _head(words, verb) in VESSELS:
+    if moved and start < stop and find_phrase(words, ("over",), start, stop) is None and _head(words, verb) in VESSELS:
         return NoMatch(verb, f'"{verb.verb}": what moves is not named')
     if verb.verb == "begin" and start < len(words) and (words[start].low.endswith("ing") or words[start].low == "to"):
         return match_verb(words, replace(verb, verb="start"), lexicon)
@@ -105,7 +118,7 @@ def match_verb(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> Match:
     if framed is not None and not framed.spans and start < len(words):
         if words[start].low in PHRASAL and start < stop:
             return NoMatch(verb, f'no opposite of "{verb.verb} {words[start].low}" is known')
-        if verb.verb == "leave" and words[noun_phrase(words, start, stop) - 1].low not in LEFT:
+        if verb.verb == "leave" and words[noun_phrase(words, start, stop) - 1].noun not in LEFT:
             return NoMatch(verb, '"leave" has no opposite with a thing that is left')
     if framed is not None and _unclear_goal(words, framed):
         return NoMatch(verb, "two places: unclear which of them is the goal")
@@ -122,17 +135,27 @@ def _another_sense(words: Sequence[Word], verb: Verb) -> str | None:
     """The verb that this one stands for with its object: a light is "put on" as it is turned on, rubbish is dropped."""
     first = words[verb.at + 1].low if verb.at + 1 < verb.scope else ""
     if verb.verb == "put" and first in ("on", "off"):
-        return "turn" if words[noun_phrase(words, verb.at + 2, verb.scope) - 1].low in SWITCHED else None
+        return "turn" if words[noun_phrase(words, verb.at + 2, verb.scope) - 1].noun in SWITCHED else None
+    if verb.verb == "set" and not first:
+        return "sink"
+    if verb.verb == "drop" and any(word.low in CAUSATIVES for word in words[max(0, verb.at - 5) : verb.at]):
+        return "fall"
     if verb.verb in ("throw", "toss") and first and _head(words, verb) not in THROWN | OBJECT_PRONOUNS:
         end = noun_phrase(words, verb.at + 1, verb.scope)
         return "drop" if first not in PREPOSITIONS and end == verb.scope and first != "away" else None
     return None
 
 
+def _two_objects(words: Sequence[Word], verb: Verb) -> bool:
+    """ "gives the man a cup": a second object stands right behind the first."""
+    end = noun_phrase(words, verb.at + 1, verb.scope)
+    return verb.at + 1 < end < verb.scope and words[end].low in DETERMINERS
+
+
 def _head(words: Sequence[Word], verb: Verb) -> str:
     """The last word of the object right behind a verb and its particle."""
     start = verb.at + 1 + (verb.at + 1 < verb.scope and words[verb.at + 1].low in ("out", "up", "down", "away", "in"))
-    return words[noun_phrase(words, start, verb.scope) - 1].low
+    return words[noun_phrase(words, start, verb.scope) - 1].noun
 
 
 def noun_phrase(words: Sequence[Word], start: int, stop: int) -> int:
@@ -146,7 +169,7 @@ def noun_phrase(words: Sequence[Word], start: int, stop: int) -> int:
             ends
             or adverb
             or low in ADRIFT
-            or (low in DETERMINERS and at > start and words[at - 1].low not in DETERMINERS | {"of"})
+            or (low in DETERMINERS and at > start and words[at - 1].noun not in DETERMINERS | {"of"})
         ):
             break
         at += 1
@@ -158,7 +181,7 @@ def noun_phrase(words: Sequence[Word], start: int, stop: int) -> int:
 def _frame(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> EntryMatch | None:
     """The frame with most places; among them the one whose first place comes first, then the longest."""
     present = {word.low for word in words[verb.at + 1 : verb.scope]}
-    best: tuple[tuple[int, bool, bool, int, int], EntryMatch] | None = None
+    best: tuple[tuple[int, bool, bool, bool, int, int], EntryMatch] | None = None
     for entry in lexicon.entries.get(verb.verb, ()):
         if entry.source == "wordnet" and any(word.low in GOVERNED for word in words[verb.at + 1 : verb.scope]):
             continue
@@ -171,7 +194,7 @@ def _frame(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> EntryMatch | 
         first = spans[0][0] if spans else len(words)
         # "the shirts on the bed into the basket": into says where they go, on perhaps where they were.
         weak = not spans or words[first].low not in ("into", "onto")
-        rank = (-len(spans), not entry.adjacent, weak, first, -sum(_size(span) for span in spans))
+        rank = (-len(spans), not entry.final, not entry.adjacent, weak, first, -sum(_size(span) for span in spans))
         if best is None or rank < best[0]:
             best = rank, EntryMatch(verb, entry, spans)
     return best[1] if best else None
@@ -199,7 +222,11 @@ def _spans(words: Sequence[Word], verb: Verb, entry: Entry) -> tuple[tuple[int, 
     for number, phrase in enumerate(entry.phrases):
         adjacent = entry.adjacent and not number
         found = find_phrase(words, phrase, at, min(verb.scope, at + len(phrase)) if adjacent else verb.scope)
-        while found is not None and _elsewhere(words, found, found + len(phrase), verb):
+        ends = entry.final and number == len(entry.phrases) - 1
+        while found is not None and (
+            _elsewhere(words, found, found + len(phrase), verb)
+            or (ends and _followed(words, found + len(phrase), verb.scope))
+        ):
             found = find_phrase(words, phrase, found + 1, verb.scope)
         if found is None:
             return None
@@ -208,10 +235,15 @@ def _spans(words: Sequence[Word], verb: Verb, entry: Entry) -> tuple[tuple[int, 
     return tuple(spans)
 
 
+def _followed(words: Sequence[Word], at: int, stop: int) -> bool:
+    """Whether an object follows: neither the end, nor a preposition, nor a conjunction."""
+    return at < stop and words[at].low not in PREPOSITIONS | COORDINATORS | STOPS
+
+
 def _elsewhere(words: Sequence[Word], start: int, stop: int, verb: Verb) -> bool:
     """Whether a preposition says where the scene is or how a thing is held, not where something goes."""
     low = words[start].low
-    plain = [word.low for word in words[stop : noun_phrase(words, stop, verb.scope)] if word.low not in DETERMINERS]
+    plain = [word.noun for word in words[stop : noun_phrase(words, stop, verb.scope)] if word.noun not in DETERMINERS]
     if stop - start > 1 or not plain:
         return False
     if low == "in":

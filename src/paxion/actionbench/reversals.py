@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from paxion.actionbench.antonyms import Reading, antonym_of, read_caption
+from paxion.actionbench.antonyms import Reading, antonym_of, read_caption, states
 from paxion.actionbench.inflection import inflect
 from paxion.actionbench.lexicon import Frame, load_lexicon
 from paxion.actionbench.matching import (
@@ -24,6 +24,10 @@ from paxion.actionbench.turning import edits_of, exchanged_ends, turned_directio
 from paxion.actionbench.verbs import Tagger
 from paxion.actionbench.words import Edit, apply_edits, like
 
+UNSURE = frozenset(
+    ("try", "tries", "trying", "tried", "fail", "fails", "failing", "failed", "not", "never", "doesn't", "don't")
+)
+"""Words beside which a verb may not happen."""
 MOVED = ("put", "place", "take", "pick", "move", "transfer", "shift")
 """Verbs that, with their two ends exchanged, say what is seen backwards."""
 
@@ -49,7 +53,8 @@ def reversal_of(caption: str, reading: Reading) -> Reversal:
     if reading.same:
         return Reversal(caption, False, "played backwards, it looks the same")
     if reading.moved:
-        return Reversal(antonym_of(caption, reading), True, "played backwards, the thing goes back")
+        text = None if reading.others else antonym_of(caption, reading)
+        return Reversal(text, True, "played backwards, the thing goes back")
     if reading.contrast is not None:
         shown = reading.contrast[0].reversed
         if shown == "same":
@@ -57,7 +62,7 @@ def reversal_of(caption: str, reading: Reading) -> Reversal:
         if shown == "unknown" or reading.contrast[0].opposite is None:
             return Reversal(None, None, "the lexicon does not say how it looks backwards")
         return Reversal(antonym_of(caption, reading) if shown == "=" else None, True, "its end becomes its start")
-    if any(word.low.startswith(("pretend", "trying", "failing")) for word in reading.words):
+    if any(word.low in UNSURE or word.low.startswith(("pretend", "attempt")) for word in reading.words):
         return Reversal(None, None, "what is pretended or tried may look the same backwards")
     if any(match.verb.verb in ONGOING for match in reading.turned):
         return Reversal(None, None, "how an action goes on or ends says little of how it looks backwards")
@@ -66,7 +71,9 @@ def reversal_of(caption: str, reading: Reading) -> Reversal:
     shown_same = [isinstance(match, EntryMatch) and match.entry.reversed == "same" for match in reading.turned]
     if all(shown_same):
         return Reversal(caption, False, "played backwards, it looks the same")
-    if len({match.verb.verb for match in reading.turned}) > 1:
+    if _there_and_back(reading.turned):
+        return Reversal(caption, False, "there and back: played backwards, it looks the same")
+    if reading.others or len({match.verb.verb for match in reading.turned}) > 1:
         return Reversal(None, True, "several actions: played backwards, they also change places")
     edits: list[Edit] = []
     for match in reading.turned:
@@ -77,11 +84,28 @@ def reversal_of(caption: str, reading: Reading) -> Reversal:
     return Reversal(apply_edits(caption, edits), True, "played backwards, it shows this")
 
 
+def _there_and_back(turned: Sequence[Match]) -> bool:
+    """ "opens the drawer, then closes it": each verb is the other's opposite."""
+    if len(turned) != 2:
+        return False
+    one, two = turned
+    if not isinstance(one, EntryMatch) or not isinstance(two, EntryMatch):
+        return False
+    there, back = one.entry.opposite, two.entry.opposite
+    if there is None or back is None or one.entry.reversed != there:
+        return False
+    return there.verb == two.verb.verb and back.verb == one.verb.verb
+
+
 def _edits(caption: str, reading: Reading, match: Match) -> list[Edit] | None:
     """The edits that say what one match looks like backwards, or None when it has no name."""
     words, motions = reading.words, load_lexicon().motions
     if isinstance(match, EntryMatch):
-        return edits_of(words, match, match.entry.reversed) if isinstance(match.entry.reversed, Frame) else None
+        shown_frame = match.entry.reversed
+        if not isinstance(shown_frame, Frame):
+            return None
+        also = states(words, match) if shown_frame == match.entry.opposite else []
+        return [*edits_of(words, match, shown_frame), *also]
     if isinstance(match, DirectionMatch):
         edits = [turned_direction(words, match)]
     elif isinstance(match, EndsMatch):

@@ -11,14 +11,17 @@ from itertools import pairwise
 
 from paxion.actionbench.inflection import inflect
 from paxion.actionbench.lexicon import Frame, Lexicon, word_class
-from paxion.actionbench.matching import EndsMatch, noun_phrase
-from paxion.actionbench.turning import exchanged_ends, fitted_preposition
+from paxion.actionbench.matching import noun_phrase
+from paxion.actionbench.turning import LIDS, fitted_place
 from paxion.actionbench.verbs import COORDINATORS, Verb
 from paxion.actionbench.words import Edit, Word, find_phrase, like
 
 TAKING = word_class("taking")
 PLACING = word_class("placing")
-SOURCES = ("from on top of", "from under", "from", "off of", "off", "out of", "on", "in", "inside")
+SOURCES = (
+    "from on top of", "from in front of", "from behind", "from next to", "from underneath", "from under", "from inside",
+    "from", "off of", "off", "out of", "on", "in", "inside",
+)  # fmt: skip
 GOALS = (
     "on top of", "in front of", "next to", "inside of", "back into", "back in", "back onto", "back on", "into", "onto",
     "inside", "underneath", "beneath", "between", "behind", "beside", "under", "near", "over", "in", "on", "to",
@@ -48,6 +51,8 @@ def pick_and_place(caption: str, words: Sequence[Word], verbs: Sequence[Verb], l
             return _exchange(caption, words, source, goal)
         # Words left over in the first half (with his hand, slowly) stay where they are.
         away = _away(lexicon, " ".join(word.low for word in words[slice(*goal_words)]))
+        if second.verb == "give":
+            away = "from"
         if away is None:
             continue
         goal_text = caption[words[goal_words[1]].start : words[goal_stop - 1].end]
@@ -57,12 +62,13 @@ def pick_and_place(caption: str, words: Sequence[Word], verbs: Sequence[Verb], l
             like(words[first.at].text, inflect("take", first.tag)) + (" " if particle else ""),
         )
         end = words[object_stop - 1].end
+        cased = str.upper if words[first.at].text.isupper() else str
         trailing = object_stop < first.scope and words[object_stop].low == "up"
         return [
             taken,
-            Edit(end, words[object_stop].end if trailing else end, f" {away} {goal_text}"),
+            Edit(end, words[object_stop].end if trailing else end, cased(f" {away} ") + goal_text),
             Edit(words[second.at].start, words[second.at].end, like(words[second.at].text, inflect("put", second.tag))),
-            Edit(words[goal_words[0]].start, words[goal_stop - 1].end, "it down" if left_out else "down"),
+            Edit(words[goal_words[0]].start, words[goal_stop - 1].end, cased("it down" if left_out else "down")),
         ]
     return []
 
@@ -95,17 +101,30 @@ def _phrase(
 def _exchange(
     caption: str, words: Sequence[Word], source: tuple[tuple[int, int], int], goal: tuple[tuple[int, int], int]
 ) -> list[Edit]:
+    """The edits that exchange where it is taken from and where it is put, each with a preposition that fits."""
     (source_start, source_noun), source_stop = source
     (goal_start, goal_noun), goal_stop = goal
     if {word.low for word in words[goal_noun:goal_stop]} <= COORDINATORS:
         return []
-    verb = Verb(0, "put", "VB", True, len(words))
-    match = EndsMatch(verb, (source_noun, source_stop), (goal_noun, goal_stop), (goal_start, goal_noun))
-    edits = exchanged_ends(words, match, caption)
-    fitted = fitted_preposition(words, (source_start, source_noun), (goal_noun, goal_stop))
-    if fitted:
-        edits.append(fitted)
-    return edits
+    from_where = " ".join(word.low for word in words[source_start:source_noun])
+    to_where = " ".join(word.low for word in words[goal_start:goal_noun])
+    taken, put = (
+        caption[words[first].start : words[last - 1].end]
+        for first, last in ((source_noun, source_stop), (goal_noun, goal_stop))
+    )
+    plain = to_where in ("in", "into", "on", "onto", "inside", "to", "inside of")
+    if from_where in ("in", "on", "inside"):
+        new_source = fitted_place(words, from_where, (goal_noun, goal_stop)) if plain else to_where
+    else:
+        # What is taken off a table is taken out of a cup: "from" is right for both.
+        new_source = "from" if plain else f"from {to_where}"
+    hidden = from_where.removeprefix("from").strip() if from_where.startswith("from ") else ""
+    lid = any(word.noun in LIDS for word in words[:source_start])
+    new_goal = hidden or fitted_place(words, to_where if plain else "on", (source_noun, source_stop), lid=lid)
+    return [
+        Edit(words[source_start].start, words[source_stop - 1].end, f"{new_source} {put}"),
+        Edit(words[goal_start].start, words[goal_stop - 1].end, f"{new_goal} {taken}"),
+    ]
 
 
 def _away(lexicon: Lexicon, preposition: str) -> str | None:

@@ -26,7 +26,7 @@ def edits_of(words: Sequence[Word], match: EntryMatch, other: Frame) -> list[Edi
             # "put down down the filter"
             stop += 1
         if place == PLACE:
-            moved = {word.low for word in words[match.verb.at + 1 : start]}
+            moved = {word.noun for word in words[match.verb.at + 1 : start]}
             place = _ground(words, stop, noun_phrase(words, stop, match.verb.scope)) or "on"
             place = "on" if place == "in" and moved & LIDS else place
             # "put to the woman" is not said.
@@ -47,8 +47,8 @@ def _fitted(words: Sequence[Word], place: str, start: int, stop: int, verb: Verb
     end = noun_phrase(words, stop, verb.scope)
     governs = end > stop and words[stop].low != "with"
     if governs and start == verb.at + 1 and words[start].low in ("in", "on", "off", "out") and _takes_particle(verb):
-        # "put in the sugar": a particle; "put in the bin": a preposition.
-        governs = _ground(words, stop, end) is not None
+        # "put in the sugar": a particle; "put in the bin": a preposition; "push in the drawer": always a particle.
+        governs = verb.verb not in ("push", "pull", "plug", "fold") and _ground(words, stop, end) is not None
     if not governs:
         return {"out of": "out", "off of": "off", "away from": "away", "from": "", "into": "in", "onto": "on"}.get(
             place, place
@@ -98,12 +98,20 @@ def fitted_preposition(words: Sequence[Word], preposition: tuple[int, int], grou
     """The edit that makes in, on, into, onto or inside fit another ground, if one is needed."""
     first, last = words[preposition[0]], words[preposition[1] - 1]
     written = " ".join(word.low for word in words[slice(*preposition)])
-    fitting = {"in": ("in", "into"), "on": ("on", "onto")}.get(_ground(words, *ground) or "")
-    if fitting is None or written not in ("in", "on", "into", "onto", "inside", "on top of"):
-        return None
-    if (written == "inside" and fitting[0] == "in") or (written == "on top of" and fitting[0] == "on"):
-        return None
-    return Edit(first.start, last.end, like(first.text, fitting[written in ("into", "onto")]))
+    place = fitted_place(words, written, ground)
+    return None if place == written else Edit(first.start, last.end, like(first.text, place))
+
+
+def fitted_place(words: Sequence[Word], written: str, ground: tuple[int, int], *, lid: bool = False) -> str:
+    """in, on, into, onto, inside or on top of as it fits a ground; other prepositions stay as they are written."""
+    fitting = _ground(words, *ground)
+    if written not in ("in", "on", "into", "onto", "inside", "on top of") or fitting not in ("in", "on"):
+        return written
+    if fitting == "in" and lid:
+        fitting = "on"
+    if (written == "inside" and fitting == "in") or (written == "on top of" and fitting == "on"):
+        return written
+    return fitting + "to" * (written in ("into", "onto"))
 
 
 def _ground(words: Sequence[Word], start: int, stop: int) -> str | None:
@@ -111,9 +119,9 @@ def _ground(words: Sequence[Word], start: int, stop: int) -> str | None:
     grounds = _grounds()
     known = None
     for word in words[start:stop]:
-        if word.low == "of":
+        low = word.noun
+        if low == "of":
             break
-        low = word.low
         known = grounds.get(low) or grounds.get(low.removesuffix("s")) or grounds.get(low.removesuffix("es")) or known
     return known
 

@@ -28,7 +28,7 @@ DIRECTIONS = word_class("directions")
 BE = word_class("be")
 HAVE = word_class("have")
 MODALS = word_class("modals")
-COORDINATORS = frozenset(("and", "or", "but", "then", ",", ";", "&"))
+COORDINATORS = frozenset(("and", "or", "but", "then", ",", ";", "&", "/"))
 STOPS = frozenset((".", ";", "!", "?"))
 SUBORDINATORS = word_class("subordinators")
 ADVERBS = word_class("adverbs")
@@ -68,9 +68,12 @@ def find_verbs(words: Sequence[Word], tagger: Tagger | None = None) -> list[Verb
     forms = lexicon_forms()
     tags = tagger(words) if tagger is not None and any(word.low in forms for word in words) else None
     found: list[Verb] = []
-    main, clause_verbs, causative, infinitive = True, 0, False, False
+    main, clause_verbs, causative, opened = True, 0, False, -1
     for at, word in enumerate(words):
         low = word.low
+        if low == "," and not main and opened == 0:
+            # "Without opening the box, he lifts it": the comma ends a clause that came first.
+            main, clause_verbs = True, 0
         if low in STOPS or low == ",":
             # A comma after a qualifying clause does not end it for certain; a verb form decides below.
             clause_verbs, causative = (0, False) if low in STOPS else (clause_verbs, causative)
@@ -78,18 +81,24 @@ def find_verbs(words: Sequence[Word], tagger: Tagger | None = None) -> list[Verb
             continue
         if low in COORDINATORS or low in SUBORDINATORS:
             if low in SUBORDINATORS and not (low == "that" and at == 0) and not _is_object_that(words, at):
-                main, clause_verbs, causative = False, 0, False
+                main, clause_verbs, causative, opened = False, 0, False, at
             elif low == "then" or (low in ("and", "but") and _verb_follows(words, at, forms)):
                 clause_verbs = 0
             continue
         options = forms.get(low)
         if low in CAUSATIVES:
             causative = True
-        if options is None:
+        if options is None or (low == "go" and at and words[at - 1].low in CAUSATIVES):
             continue
         before = _before(words, at)
         coordinated = at > 0 and words[_skip_adverbs(words, at - 1)].low in COORDINATORS
+        relative = not main and opened >= 0 and words[opened].low in ("who", "that", "which") and clause_verbs == 1
         tag = _tag(words, at, options, before, clause_verbs, causative, coordinated, found)
+        if tag is None and relative and before not in PREPOSITIONS:
+            # "the man that opens the door closes the window": the second verb is the sentence's own.
+            tag = _tag(words, at, options, before, 0, causative, coordinated, found)
+            main = tag == "VBZ" or main
+            tag = tag if tag == "VBZ" else None
         if tag is None and tags is not None and not (found and found[-1].at == at - 1):
             tag = _seen(tags[at], low, words[at + 1].low if at + 1 < len(words) else "", options)
         if tag is None:
@@ -120,7 +129,8 @@ def _tag(
     """The tag of a word that may be a verb, or None when it is a noun, an adjective or an adverb here."""
     low, after = words[at].low, words[at + 1].low if at + 1 < len(words) else ""
     tags = {tag for _, tag in options}
-    starts = at == 0 or _skip_adverbs(words, at - 1) < 0 or before in STOPS or (not found and at == 1 and coordinated)
+    first = not found and ((at == 1 and coordinated) or before == ",")
+    starts = at == 0 or _skip_adverbs(words, at - 1) < 0 or before in STOPS or first
     behind_verb = bool(found) and found[-1].at == at - 1 and found[-1].verb not in CATENATIVES
     if behind_verb and not tags & {"VBG", "VBN"}:
         return None
@@ -147,14 +157,15 @@ def _tag(
         if starts:
             return "VBZ"
         if coordinated:
-            same = bool(found) and found[-1].tag == "VBZ"
+            same = any(verb.tag == "VBZ" for verb in found)
             return "VBZ" if same and (low[:-1] not in NOUNS or _object_follows(after)) else None
         if noun_before or before in ("who", "that", "which"):
             person = before in PRONOUNS or before in PERSONS or len(before) == 1
             noun = options[0][0] in NOUNS and not person and (after in COORDINATORS or after in BE or after == "of")
             return "VBZ" if not clause_verbs and not noun else None
         return None
-    if low in ADJECTIVES and (before in BE or before in ("very", "wide", "half", "upright", "so")):
+    passive = before in ("being", "been", "gets", "get", "getting") or after == "by"
+    if low in ADJECTIVES and not passive and (before in BE or before in ("very", "wide", "half", "upright", "so")):
         return None
     if low == "close" and after in ("to", "up") and not starts and before != "to":
         return None
@@ -196,8 +207,9 @@ def _tag(
             return participle
         if coordinated and found and found[-1].tag in ("VBD", "VBN"):
             return found[-1].tag if found[-1].tag in tags else participle
-        if noun_before and not clause_verbs and low not in ADJECTIVES - {"left", "set", "closed"}:
-            return participle if after == "by" or "VBD" not in tags else "VBD"
+        if noun_before and not clause_verbs and low not in ADJECTIVES - {"left", "set", "closed", "shut"}:
+            looks = options[0][0] in ("dress", "wear") or after == "by" or "VBD" not in tags
+            return participle if looks else "VBD"
     return None
 
 

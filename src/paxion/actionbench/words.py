@@ -21,6 +21,11 @@ class Word:
     end: int
     """Place in the caption, characters."""
 
+    @property
+    def noun(self) -> str:
+        """The word in lower case, also where it is hidden from the search for verbs: "(pan)"."""
+        return self.low.strip("()") or self.low
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:
