@@ -57,7 +57,8 @@ def main() -> None:
             ours = swapped(sample.caption, text) if text else None
             differences[*swap, f"{ours[0]} -> {ours[1]}" if ours else "none" if text is None else "other words"] += 1
     print(
-        f"{options.path.name}, tagger {name}: {rows} pairs, {made} get an antonym, {everywhere} equal the published text"
+        f"{options.path.name}, tagger {name}: {rows} pairs, "
+        f"{made} get an antonym, {everywhere} equal the published text"
     )
     print(
         f"one-word swaps: {pairs}; ours is the same text in {equal} ({100 * equal / pairs:.1f} %), "

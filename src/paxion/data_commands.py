@@ -164,28 +164,27 @@ def run_audit(
     seed: int,
 ) -> int:
     """Audit the foils of a set of pairs, and write the subset that text alone cannot tell."""
-    from paxion.actionbench.audit import audit, audit_scores, audit_summary
+    from paxion.actionbench.audit import audit, audit_lines, audit_scores
     from paxion.actionbench.thinning import thin
-    from paxion.report.audit_page import write_audit_page
+    from paxion.report.audit_page import write_audit
 
     if field not in ("antonym", "replaced"):
         raise unknown_name("field", field, ("antonym", "replaced"))
     samples = _pairs(console, pairs, format, split, skip_bad, validated)
     with console.status("auditing"):
         result = audit(samples, "antonym" if field == "antonym" else "replaced", seed=seed, cap=cap)
-    scores = audit_scores(result)
     about = provenance(file=pairs, field=field, seed=seed, missed=[])
     make_folder(out)
-    write_results(out, Results(about, scores), [])
-    write_text(out / "audit.json", json.dumps(audit_summary(result), indent=1, ensure_ascii=False) + "\n")
-    write_audit_page(out / "audit.html", result, about)
-    say(console, result.verdict)
-    if result.worst:
-        say(console, result.worst)
-    for score in scores:
-        say(console, f"  {score.model:28} {100 * score.value:5.1f}  ({100 * score.low:.1f}-{100 * score.high:.1f})")
-    for finding in result.findings:
-        say(console, f"  [{finding.grade}] {finding.sentence}")
+    write_audit(out, result, about)
+    write_results(out, Results(about, audit_scores(result)), [])
+    for line in audit_lines(result):
+        say(console, line)
+    for score in audit_scores(result):
+        if not score.model.endswith(("-opposed", "best")):
+            say(
+                console,
+                f"{score.model:24} {100 * score.value:5.1f} %  ({100 * score.low:.1f} to {100 * score.high:.1f})",
+            )
     say(console, f"the page: {out / 'audit.html'}")
     if balance is not None:
         with console.status("balancing") as status:

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from paxion.evaluation.text_only import bradley_terry, ngrams, text_only_scores, unigram
+from paxion.evaluation.text_only import text_only_scores
 from paxion.records import PaxionError, Sample
 
 NAMES = ["longest", "shortest", "unigram", "bag-of-words", "bigrams", "embedding", "best"]
@@ -112,20 +112,3 @@ def test_a_text_without_a_vector_is_named():
     train = pairs(10, [("opening", "closing")], 0)
     with pytest.raises(PaxionError, match="no vector for the text"):
         text_only_scores(train, train, "antonym", {"x": torch.ones(3)})
-
-
-def test_unigram_prefers_common_words_and_knows_unknown_ones():
-    common, rare, unknown = unigram(["the cup", "the box", "the cup"])(["the", "box", "zebra"]).tolist()
-    assert common > rare > unknown > float("-inf")
-
-
-def test_the_regression_is_at_its_optimum():
-    differences = torch.randn(50, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    weights = bradley_terry(differences, penalty=0.5)
-    gradient = 0.5 * weights - differences.T @ torch.sigmoid(-differences @ weights)
-    assert gradient.abs().max() < 1e-5
-    torch.testing.assert_close(bradley_terry(differences.to_sparse(), penalty=0.5), weights)
-
-
-def test_bigrams_see_both_ends():
-    assert ngrams("Open it!", 2) == ["open", "it", "< open", "open it", "it >"]

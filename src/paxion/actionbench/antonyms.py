@@ -14,14 +14,8 @@ from itertools import pairwise
 
 from paxion.actionbench.inflection import inflect
 from paxion.actionbench.lexicon import Contrast, Lexicon, load_lexicon, word_class
-from paxion.actionbench.matching import (
-    DirectionMatch,
-    EndsMatch,
-    EntryMatch,
-    Match,
-    NoMatch,
-    match_verb,
-)
+from paxion.actionbench.matching import EntryMatch, Match, NoMatch, match_verb
+from paxion.actionbench.paths import DirectionMatch, EndsMatch
 from paxion.actionbench.sequences import pick_and_place
 from paxion.actionbench.turning import edits_of, exchanged_ends, turned_direction
 from paxion.actionbench.verbs import (

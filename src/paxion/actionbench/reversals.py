@@ -13,13 +13,8 @@ from dataclasses import dataclass
 from paxion.actionbench.antonyms import Reading, antonym_of, read_caption, states
 from paxion.actionbench.inflection import inflect
 from paxion.actionbench.lexicon import Frame, load_lexicon
-from paxion.actionbench.matching import (
-    ONGOING,
-    DirectionMatch,
-    EndsMatch,
-    EntryMatch,
-    Match,
-)
+from paxion.actionbench.matching import ONGOING, EntryMatch, Match
+from paxion.actionbench.paths import DirectionMatch, EndsMatch
 from paxion.actionbench.turning import edits_of, exchanged_ends, turned_direction
 from paxion.actionbench.verbs import Tagger
 from paxion.actionbench.words import Edit, apply_edits, like

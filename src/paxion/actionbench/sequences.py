@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from paxion.actionbench.inflection import inflect
 from paxion.actionbench.lexicon import Frame, Lexicon, word_class
-from paxion.actionbench.matching import noun_phrase
+from paxion.actionbench.paths import noun_phrase
 from paxion.actionbench.turning import LIDS, fitted_place
 from paxion.actionbench.verbs import COORDINATORS, Verb
 from paxion.actionbench.words import Edit, Word, find_phrase, like

@@ -7,7 +7,8 @@ from functools import cache
 
 from paxion.actionbench.inflection import inflect
 from paxion.actionbench.lexicon import PLACE, Frame, rows, word_class
-from paxion.actionbench.matching import DirectionMatch, EndsMatch, EntryMatch, noun_phrase
+from paxion.actionbench.matching import EntryMatch
+from paxion.actionbench.paths import DirectionMatch, EndsMatch, noun_phrase
 from paxion.actionbench.verbs import COORDINATORS, OBJECT_PRONOUNS, PREPOSITIONS, STOPS, Verb
 from paxion.actionbench.words import Edit, Word, like
 
