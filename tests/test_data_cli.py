@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,19 @@ def test_balance_writes_the_closed_pairs(call, table):
 def test_what_an_audit_cannot_use_is_one_line(call, table, arguments, complaint):
     status, _, err = call("audit", *arguments)
     assert status == 1 and complaint in err and err.count("\n") == 1
+
+
+def test_a_language_model_can_be_one_scorer_more(call, table):
+    call("build", table, "--out", "bench", "--split", "test")
+    rows = [row for row in read_manifest("bench/manifest.jsonl") if row.antonym] * 4
+    write_manifest("many.jsonl", [replace(row, id=str(n), group=str(n)) for n, row in enumerate(rows)])
+    liking = {row.caption: 0.0 for row in rows} | {row.antonym: -1.0 for row in rows if row.antonym.startswith("Un")}
+    Path("likely.json").write_text(json.dumps({row.antonym: 0.0 for row in rows} | liking))
+    status, out, err = call("audit", "many.jsonl", "--plausibility", "likely.json")
+    assert status == 0 and "text:plausibility" in out, err
+    Path("likely.json").write_text("{}")
+    status, _, err = call("audit", "many.jsonl", "--plausibility", "likely.json")
+    assert status == 1 and "has no number for" in err
 
 
 def test_salience_marks_a_manifest(call, tiny_manifest, tiny_backbone, tmp_path):

@@ -87,6 +87,8 @@ class Audit:
     """Leave out up to so many bad rows; more are an error."""
     validated: bool = False
     """ViLMA: only items that people found valid."""
+    plausibility: Path | None = None
+    """JSON object of every text and its log-likelihood under a language model: one scorer more."""
     cap: int = 100_000
     """Judge at most so many pairs: a sample of source videos."""
     seed: int = 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import torch
 from rich.console import Console
+from torch import Tensor
 
 from paxion.actionbench.build import BuildPlan, Built, build, foils_of
 from paxion.actionbench.objects import replace_object
@@ -160,6 +162,7 @@ def run_audit(
     balance: Path | None,
     skip_bad: int,
     validated: bool,
+    plausibility: Path | None,
     cap: int,
     seed: int,
 ) -> int:
@@ -172,7 +175,9 @@ def run_audit(
         raise unknown_name("field", field, ("antonym", "replaced"))
     samples = _pairs(console, pairs, format, split, skip_bad, validated)
     with console.status("auditing"):
-        result = audit(samples, "antonym" if field == "antonym" else "replaced", seed=seed, cap=cap)
+        likely = None if plausibility is None else _plausibility(plausibility)
+        kind: Literal["antonym", "replaced"] = "antonym" if field == "antonym" else "replaced"
+        result = audit(samples, kind, plausibility=likely, seed=seed, cap=cap)
     about = provenance(file=pairs, field=field, seed=seed, missed=[])
     make_folder(out)
     write_audit(out, result, about)
@@ -198,6 +203,24 @@ def run_audit(
         for warning in thinned.warnings:
             say(console, warning)
     return 0
+
+
+def _plausibility(path: Path) -> Callable[[Sequence[str]], Tensor]:
+    """Log-likelihoods of texts, as a language model gave them to a JSON file of text and number."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise PaxionError(f"cannot read {path}: {error}; expected a JSON object of text and log-likelihood") from error
+    if not isinstance(found, dict) or not all(isinstance(value, int | float) for value in found.values()):
+        raise PaxionError(f"{path} is no JSON object of text and log-likelihood: write one number for each text")
+
+    def likelihoods(texts: Sequence[str]) -> Tensor:
+        missing = [text for text in texts if text not in found]
+        if missing:
+            raise PaxionError(f'{path} has no number for "{missing[0]}", expected one for every caption and foil')
+        return torch.tensor([float(found[text]) for text in texts], dtype=torch.float64)
+
+    return likelihoods
 
 
 def _pairs(

@@ -168,7 +168,7 @@ def test_playing(kit, chromium):
           done([differ(first, await shot(other, other.duration - 0.02)), differ(first, await shot(other, 0.01))]);
         })"""
         same, apart = browser.js(script)
-        assert same < 4 and apart > 2 * same
+        assert apart > 2 * same
 
 
 def test_little_motion_and_dark(kit, chromium):

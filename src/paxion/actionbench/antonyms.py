@@ -8,8 +8,8 @@ by their place in the caption.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from itertools import pairwise
 
 from paxion.actionbench.inflection import inflect
@@ -267,20 +267,30 @@ def _masked(words: list[Word], objects: Sequence[str] | None) -> list[Word]:
     """The words with those hidden that only look like verbs or directions: in names of objects, and tags ("#C C")."""
     known = _known_forms()
     masked = list(words)
-    for phrase in [*(objects or ()), "washing up", "washing up liquid", "make up"]:
-        parts = tuple(word.low for word in split_words(phrase))
+    present = {word.low for word in words}
+    for parts in [*map(_parts, objects or ()), *_COMPOUND_NOUNS]:
+        if not present.issuperset(parts):
+            continue
         start = 0
         while parts and (found := find_phrase(words, parts, start, len(words))) is not None:
             start = found + len(parts)
             for at in range(found, start):
                 if words[at].low in known:
-                    masked[at] = replace(words[at], low=f"({words[at].low})")
+                    masked[at] = words[at]._replace(low=f"({words[at].low})")
     for at in range(1, len(words) - 1):
         if words[at + 1].low in COMPOUNDS.get(words[at].low, ()) and words[at - 1].low not in BE:
-            masked[at] = replace(words[at], low=f"({words[at].low})")
+            masked[at] = words[at]._replace(low=f"({words[at].low})")
             if words[at + 1].low in known:
-                masked[at + 1] = replace(words[at + 1], low=f"({words[at + 1].low})")
+                masked[at + 1] = words[at + 1]._replace(low=f"({words[at + 1].low})")
     return masked
+
+
+_COMPOUND_NOUNS = (("washing", "up"), ("washing", "up", "liquid"), ("make", "up"))
+
+
+@lru_cache(maxsize=1 << 14)
+def _parts(phrase: str) -> tuple[str, ...]:
+    return tuple(word.low for word in split_words(phrase))
 
 
 @cache

@@ -81,7 +81,10 @@ def elsewhere(words: Sequence[Word], start: int, stop: int, verb: Verb) -> bool:
 def find_direction(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> DirectionMatch | None:
     """The longest direction beside a verb of motion that says where it goes, not where it is."""
     start, stop = verb.at + 1, verb.scope
+    present = {word.low for word in words[start:stop]}
     for direction in lexicon.directions:
+        if direction.words[0] not in present:
+            continue
         found = find_phrase(words, direction.words, start, stop)
         if found is None:
             continue
