@@ -38,9 +38,15 @@ def shown(caption: str) -> str:
             "Pushing a chair towards the wall",
         ),
         ("Putting a cup behind a box", "Putting a cup in front of a box", "Taking a cup from behind a box"),
+        ("Putting a cup in front of a box", "Putting a cup behind a box", "Taking a cup from in front of a box"),
         # What flows or falls does not flow back.
         ("Pouring water into a glass", "Pouring water out of a glass", NAMELESS),
         ("Pouring water out of a glass", "Pouring water into a glass", NAMELESS),
+        (
+            "Pulling two ends of a band so that it gets stretched",
+            "Pulling two ends of a band but nothing happens",
+            NAMELESS,
+        ),
         ("Pouring water from a jug into a glass", "Pouring water from a glass into a jug", NAMELESS),
         ("Dropping a ball", "Picking up a ball", NAMELESS),
         ("Dropping a cup into a box", "Taking a cup out of a box", NAMELESS),
@@ -62,10 +68,15 @@ def shown(caption: str) -> str:
         ("Wearing a hat", "Taking off a hat", SAME),
         ("Showing that a bottle is empty", "Showing that a bottle is full", SAME),
         ("Showing a cup next to a box", "Showing a cup far away from a box", SAME),
+        # So is what bounces back.
+        ("Throwing a ball in the air and catching it", "Throwing a ball in the air and letting it fall", SAME),
+        ("A ball being deflected from a wall", "A ball being attracted to a wall", SAME),
         # What is pretended or tried may look the same.
         ("Pretending to close a box", "Pretending to open a box", UNKNOWN),
         ("Trying to open a jar", "Trying to close a jar", UNKNOWN),
         ("Failing to put a box into a bag", "Failing to take a box out of a bag", UNKNOWN),
+        ("a man tries to open the jar", "a man tries to close the jar", UNKNOWN),
+        ("a man fails to close the box", "a man fails to open the box", UNKNOWN),
     ],
 )
 def test_the_reversal_is_not_the_antonym(caption: str, opposite: str, backwards: str) -> None:
@@ -77,6 +88,7 @@ def test_the_reversal_is_not_the_antonym(caption: str, opposite: str, backwards:
     "caption",
     [
         "Opening a drawer",
+        "close the open drawer",
         "Closing a drawer",
         "Folding a towel",
         "Unfolding a towel",
@@ -117,6 +129,7 @@ def test_the_reversal_is_the_antonym(caption: str) -> None:
         ("Turning around", SAME),
         ("Bouncing a ball up and down", SAME),
         ("opening and closing the door", SAME),
+        ("a man is walking up and down the stairs", SAME),
         # Nothing is known.
         ("Cutting an onion", UNKNOWN),
         ("Washing a plate", UNKNOWN),
@@ -127,38 +140,24 @@ def test_the_reversal_is_the_antonym(caption: str) -> None:
         # Several actions change places as well.
         ("Open the door and take out the cup", NAMELESS),
         ("put down the cup and pick up the spoon", NAMELESS),
+        ("opens the drawer and closes the cupboard", NAMELESS),
+        ("Pick up the pen and put it in the cup, then close the drawer", NAMELESS),
+        ("Pick up the cup and wash it", NAMELESS),
+        # There and back.
+        ("Open the drawer, then close it", SAME),
+        ("picks up the cup and puts it down", SAME),
+        # Nothing of the kind is seen in either direction.
+        ("The man does not open the door.", UNKNOWN),
+        ("he never closes the window", UNKNOWN),
     ],
 )
 def test_without_an_antonym_or_with_several_actions(caption: str, backwards: str) -> None:
     assert shown(caption) == backwards
 
 
-@pytest.mark.parametrize(
-    ("caption", "backwards"),
-    [
-        # It contradicts the caption, so the wrong answer would be counted as right.
-        ("Throwing a ball in the air and catching it", SAME),
-        ("A ball being deflected from a wall", SAME),
-        ("Open the drawer, then close it", SAME),
-        ("picks up the cup and puts it down", SAME),
-        ("a man is walking up and down the stairs", SAME),
-        # What is shown is not what the text says.
-        ("Pulling two ends of a band so that it gets stretched", NAMELESS),
-        ("close the open drawer", "open the closed drawer"),
-        ("Pick up the pen and put it in the cup, then close the drawer", NAMELESS),
-        ("Pick up the cup and wash it", NAMELESS),
-        ("Putting a cup in front of a box", "Taking a cup from in front of a box"),
-        # Nothing of the kind is seen in either direction.
-        ("a man tries to open the jar", UNKNOWN),
-        ("a man fails to close the box", UNKNOWN),
-        ("The man does not open the door.", UNKNOWN),
-        ("he never closes the window", UNKNOWN),
-        ("The man stops opening the door", UNKNOWN),
-    ],
-)
-@pytest.mark.xfail(strict=True, reason="known bug; mended, it moves to a table above")
-def test_known_bugs(caption: str, backwards: str) -> None:
-    assert shown(caption) == backwards
+# How an action ends says little of what its reversal shows.
+def test_an_action_that_stops() -> None:
+    assert shown("The man stops opening the door") == UNKNOWN
 
 
 def test_the_reversal_keeps_tags_case_and_punctuation() -> None:

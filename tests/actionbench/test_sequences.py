@@ -17,6 +17,8 @@ from paxion.actionbench.reversals import reversal
         ("Pick up the cup and place it next to the plate", "Take the cup away from the plate and put it down"),
         ("Pick up the cup and place it behind the plate", "Take the cup from behind the plate and put it down"),
         ("Pick up the cup and place it under the table", "Take the cup from under the table and put it down"),
+        ("Pick up the towel and hang it on the hook", "Take the towel off the hook and put it down"),
+        ("Pick up the pen and give it to the man", "Take the pen from the man and put it down"),
         ("Pick up the cup and put it back on the shelf", "Take the cup off the shelf and put it down"),
         ("Take the marker and drop it into the bin", "Take the marker out of the bin and put it down"),
         ("Take the pen and put in the cup", "Take the pen out of the cup and put it down"),
@@ -34,6 +36,7 @@ from paxion.actionbench.reversals import reversal
         ("#C C picks up the pen and puts it in the cup", "#C C takes the pen out of the cup and puts it down"),
         ("picks up the pen, puts it in the cup", "takes the pen out of the cup, puts it down"),
         ("He picked up the pen and put it in the cup", "He took the pen out of the cup and put it down"),
+        ("PICK UP THE PEN AND PUT IT IN THE CUP", "TAKE THE PEN OUT OF THE CUP AND PUT IT DOWN"),
         (
             "A man picking up a ball and putting it in a basket",
             "A man taking a ball out of a basket and putting it down",
@@ -67,11 +70,20 @@ def test_a_thing_is_taken_from_where_it_was_put(caption: str, expected: str) -> 
             "Take the towel from the hook and put it in the basket",
             "Take the towel from the basket and put it on the hook",
         ),
+        (
+            "Pick up the block from under the table and put it in the box",
+            "Pick up the block from the box and put it under the table",
+        ),
+        (
+            "Get the pen from the table and put it in front of the box",
+            "Get the pen from in front of the box and put it on the table",
+        ),
+        ("Take the lid off the pot and put it on the counter", "Take the lid from the counter and put it on the pot"),
     ],
 )
 def test_two_places_are_exchanged(caption: str, expected: str) -> None:
     assert antonym(caption).text == expected
-    assert antonym(expected).text == caption.replace("out of", "from"), "and back"
+    assert antonym(expected).text == caption.replace("out of", "from").replace("off", "from"), "and back"
     assert reversal(caption).text == expected
 
 
@@ -88,32 +100,6 @@ def test_other_sequences_are_turned_round_verb_by_verb(caption: str, expected: s
     assert antonym(caption).text == expected
 
 
-@pytest.mark.parametrize(
-    ("caption", "expected"),
-    [
-        ("PICK UP THE PEN AND PUT IT IN THE CUP", "TAKE THE PEN OUT OF THE CUP AND PUT IT DOWN"),
-        (
-            "Take the lid off the pot and put it on the counter",
-            "Take the lid from the counter and put it on the pot",
-        ),
-        (
-            "Pick up the block from under the table and put it in the box",
-            "Pick up the block from the box and put it under the table",
-        ),
-        (
-            "Get the pen from the table and put it in front of the box",
-            "Get the pen from in front of the box and put it on the table",
-        ),
-        ("Pick up the towel and hang it on the hook", "Take the towel off the hook and put it down"),
-        ("Pick up the pen and give it to the man", "Take the pen from the man and put it down"),
-    ],
-)
-@pytest.mark.xfail(strict=True, reason="known bug; mended, it moves to a table above")
-def test_known_bugs(caption: str, expected: str) -> None:
-    assert antonym(caption).text == expected
-
-
-@pytest.mark.xfail(strict=True, reason="the place is put inside the object: the article in an object ends it")
 def test_an_object_with_two_articles_stays_whole() -> None:
     objects = ("the lid of the jar", "the cup")
     got = antonym("Pick up the lid of the jar and put it in the cup", objects=objects).text

@@ -110,6 +110,9 @@ def match_verb(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> Match:
 def _another_sense(words: Sequence[Word], verb: Verb) -> str | None:
     """The verb that this one stands for with its object: a light is "put on" as it is turned on, rubbish is dropped."""
     first = words[verb.at + 1].low if verb.at + 1 < verb.scope else ""
+    end = noun_phrase(words, verb.at + 1, verb.scope)
+    if verb.verb == "put" and verb.at + 1 < end == verb.scope - 1 and words[end].low in ("on", "off"):
+        return "turn" if words[end - 1].noun in SWITCHED else None
     if verb.verb == "put" and first in ("on", "off"):
         return "turn" if words[noun_phrase(words, verb.at + 2, verb.scope) - 1].noun in SWITCHED else None
     if verb.verb == "set" and not first:
@@ -124,8 +127,11 @@ def _another_sense(words: Sequence[Word], verb: Verb) -> str | None:
 
 def _two_objects(words: Sequence[Word], verb: Verb) -> bool:
     """ "gives the man a cup": a second object stands right behind the first."""
-    end = noun_phrase(words, verb.at + 1, verb.scope)
-    return verb.at + 1 < end < verb.scope and words[end].low in DETERMINERS
+    start = verb.at + 1
+    end = noun_phrase(words, start, verb.scope)
+    if start + 1 < verb.scope and words[start].low in OBJECT_PRONOUNS and words[start + 1].low in DETERMINERS:
+        return True
+    return start < end < verb.scope and words[end].low in DETERMINERS
 
 
 def _head(words: Sequence[Word], verb: Verb) -> str:

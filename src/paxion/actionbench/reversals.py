@@ -15,9 +15,9 @@ from paxion.actionbench.inflection import inflect
 from paxion.actionbench.lexicon import Frame, load_lexicon
 from paxion.actionbench.matching import ONGOING, EntryMatch, Match
 from paxion.actionbench.paths import DirectionMatch, EndsMatch
-from paxion.actionbench.turning import edits_of, exchanged_ends, turned_direction
-from paxion.actionbench.verbs import Tagger
-from paxion.actionbench.words import Edit, apply_edits, like
+from paxion.actionbench.turning import PARTICLES, edits_of, exchanged_ends, turned_direction
+from paxion.actionbench.verbs import COORDINATORS, Tagger
+from paxion.actionbench.words import Edit, Word, apply_edits, like
 
 UNSURE = frozenset(
     ("try", "tries", "trying", "tried", "fail", "fails", "failing", "failed", "not", "never", "doesn't", "don't")
@@ -59,14 +59,14 @@ def reversal_of(caption: str, reading: Reading) -> Reversal:
         return Reversal(antonym_of(caption, reading) if shown == "=" else None, True, "its end becomes its start")
     if any(word.low in UNSURE or word.low.startswith(("pretend", "attempt")) for word in reading.words):
         return Reversal(None, None, "what is pretended or tried may look the same backwards")
-    if any(match.verb.verb in ONGOING for match in reading.turned):
+    if not ONGOING.isdisjoint(reading.verbs):
         return Reversal(None, None, "how an action goes on or ends says little of how it looks backwards")
     if not reading.turned:
         return Reversal(None, None, "no verb whose reversal is known")
     shown_same = [isinstance(match, EntryMatch) and match.entry.reversed == "same" for match in reading.turned]
     if all(shown_same):
         return Reversal(caption, False, "played backwards, it looks the same")
-    if _there_and_back(reading.turned):
+    if _there_and_back(reading.words, reading.turned):
         return Reversal(caption, False, "there and back: played backwards, it looks the same")
     if reading.others or len({match.verb.verb for match in reading.turned}) > 1:
         return Reversal(None, True, "several actions: played backwards, they also change places")
@@ -79,8 +79,8 @@ def reversal_of(caption: str, reading: Reading) -> Reversal:
     return Reversal(apply_edits(caption, edits), True, "played backwards, it shows this")
 
 
-def _there_and_back(turned: Sequence[Match]) -> bool:
-    """ "opens the drawer, then closes it": each verb is the other's opposite."""
+def _there_and_back(words: Sequence[Word], turned: Sequence[Match]) -> bool:
+    """ "opens the drawer, then closes it": each verb is the other's opposite, and what is moved is the same."""
     if len(turned) != 2:
         return False
     one, two = turned
@@ -89,7 +89,15 @@ def _there_and_back(turned: Sequence[Match]) -> bool:
     there, back = one.entry.opposite, two.entry.opposite
     if there is None or back is None or one.entry.reversed != there:
         return False
-    return there.verb == two.verb.verb and back.verb == one.verb.verb
+    moved, again = _moved(words, one), _moved(words, two)
+    same = again == moved or again in ([], ["it"], ["them"])
+    return same and there.verb == two.verb.verb and back.verb == one.verb.verb
+
+
+def _moved(words: Sequence[Word], match: EntryMatch) -> list[str]:
+    """What stands behind a verb, without its particles and what leads over to the next one."""
+    behind = (word.low for word in words[match.verb.at + 1 : match.verb.scope])
+    return [low for low in behind if low not in PARTICLES | COORDINATORS]
 
 
 def _edits(caption: str, reading: Reading, match: Match) -> list[Edit] | None:

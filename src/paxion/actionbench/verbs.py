@@ -29,6 +29,8 @@ BE = word_class("be")
 HAVE = word_class("have")
 MODALS = word_class("modals")
 COORDINATORS = frozenset(("and", "or", "but", "then", ",", ";", "&", "/"))
+GOT = frozenset(("get", "gets", "got", "getting"))
+STATES = frozenset(("dressed", "undressed", "stuck", "hit"))
 STOPS = frozenset((".", ";", "!", "?"))
 SUBORDINATORS = word_class("subordinators")
 ADVERBS = word_class("adverbs")
@@ -88,7 +90,9 @@ def find_verbs(words: Sequence[Word], tagger: Tagger | None = None) -> list[Verb
         options = forms.get(low)
         if low in CAUSATIVES:
             causative = True
-        if options is None or (low == "go" and at and words[at - 1].low in CAUSATIVES):
+        behind = words[at - 1].low if at else ""
+        if options is None or (low == "go" and behind in CAUSATIVES) or (low in STATES and behind in GOT):
+            # "let go", "get dressed", "gets stuck" are one verb each.
             continue
         before = _before(words, at)
         coordinated = at > 0 and words[_skip_adverbs(words, at - 1)].low in COORDINATORS
@@ -207,7 +211,9 @@ def _tag(
             return participle
         if coordinated and found and found[-1].tag in ("VBD", "VBN"):
             return found[-1].tag if found[-1].tag in tags else participle
-        if noun_before and not clause_verbs and low not in ADJECTIVES - {"left", "set", "closed", "shut"}:
+        # "pushing the door shut": behind another verb these are adjectives; "she shut the door": the only verb.
+        adjectives = ADJECTIVES if found else ADJECTIVES - {"left", "set", "closed", "shut"}
+        if noun_before and not clause_verbs and low not in adjectives:
             looks = options[0][0] in ("dress", "wear") or after == "by" or "VBD" not in tags
             return participle if looks else "VBD"
     return None
