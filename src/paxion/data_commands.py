@@ -12,8 +12,9 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from paxion.actionbench.build import BuildPlan, Built, build, foils_of
+from paxion.actionbench.build import BuildPlan, build, foils_of
 from paxion.actionbench.objects import replace_object
+from paxion.actionbench.summary import counts, summary
 from paxion.actionbench.tagging import load_tagger
 from paxion.actionbench.vocabulary import built_in_vocabulary
 from paxion.data.formats import FORMATS, format_of, split_of
@@ -23,8 +24,8 @@ from paxion.manifest import manifest_hash, read_manifest, write_manifest
 from paxion.records import SPLITS, PaxionError, Sample, Split, unknown_name
 from paxion.results import Results, provenance, write_results
 
-REASONS = 8
-"""Reasons without an antonym that the summary names."""
+SHOWN = 8
+"""Bad rows that are named."""
 
 
 def say(console: Console, line: str) -> None:
@@ -81,7 +82,7 @@ def run_build(
         tagger=tagger_name,
         seed=seed,
         manifest=manifest_hash(manifest),
-        counts=_counts(built),
+        counts=counts(built),
     )
     write_text(out / "build.json", json.dumps(record, indent=1, ensure_ascii=False, default=str) + "\n")
     for line in summary(built):
@@ -91,44 +92,6 @@ def run_build(
         say(console, f"the closed split: {out / 'closed.jsonl'}")
     say(console, f"could text alone tell? paxion audit {manifest}")
     return 0
-
-
-def summary(built: Built) -> list[str]:
-    """What was built, in lines."""
-    splits = ", ".join(f"{built.splits[split]} {split}" for split in SPLITS if built.splits[split])
-    lines = [f"{built.rows} clips of {built.groups} source videos: {splits}"]
-    if built.bad:
-        lines.append(f"bad rows left out: {len(built.bad)}")
-        lines += [f"  {row}" for row in built.bad[:REASONS]]
-    for name in ("antonym", "replaced"):
-        published = built.foils[f"{name} published"]
-        share = 100 * built.foils[name] / built.rows
-        lines.append(
-            f"{name}: {built.foils[name]} rows ({share:.1f} %)" + (f", {published} as published" if published else "")
-        )
-    for reason, count in built.no_antonym.most_common(REASONS):
-        lines.append(f"  {count} without an antonym: {reason}")
-    if len(built.no_antonym) > REASONS:
-        others = sum(built.no_antonym.values()) - sum(count for _, count in built.no_antonym.most_common(REASONS))
-        lines.append(f"  {others} for other reasons: the field antonym_note of each row says which")
-    lines.append(
-        f"reversal: {built.foils['reversal']} rows say what the reversed clip shows; "
-        f"{built.foils['not reversible']} look the same reversed"
-    )
-    if built.closed:
-        sizes = ", ".join(f"{built.closed[split]} {split}" for split in SPLITS if built.closed[split])
-        lines.append(
-            f"closed and balanced, by {built.closed_by}: {sum(built.closed.values())} rows, "
-            f"{built.closed_pairs} pairs of texts: {sizes}"
-        )
-    else:
-        lines.append("closed and balanced: no two captions are each other's antonym within a split")
-    return lines
-
-
-def _counts(built: Built) -> dict[str, Any]:
-    names = ("rows", "splits", "groups", "foils", "no_antonym", "closed", "closed_pairs", "closed_by")
-    return {name: getattr(built, name) for name in names} | {"bad": len(built.bad)}
 
 
 def _explain(console: Console, caption: str, tag: Any, tagger_name: str, seed: int) -> None:
@@ -235,7 +198,7 @@ def _pairs(
     options = {"validated": True} if validated else {}
     found = list(FORMATS[name].read(path, split=split_of(path) or "test", **options))
     bad = [row for row in found if isinstance(row, BadRow)]
-    for row in bad[:REASONS]:
+    for row in bad[:SHOWN]:
         say(console, str(row))
     if len(bad) > skip_bad:
         raise PaxionError(

@@ -73,7 +73,11 @@ def antonym(caption: str, *, objects: Sequence[str] | None = None, tagger: Tagge
     tagger: gives Penn tags for words, to tell verbs from nouns where the rules may fail.
     Never gives the caption itself, nor a caption of something else: text is None when there is no good antonym.
     """
-    reading = read_caption(caption, objects=objects, tagger=tagger)
+    return foil_of(caption, read_caption(caption, objects=objects, tagger=tagger))
+
+
+def foil_of(caption: str, reading: Reading) -> Foil:
+    """The same, of a caption that has been read."""
     text = antonym_of(caption, reading)
     if text is None or " ".join(text.casefold().split()) == " ".join(caption.casefold().split()):
         return Foil(None, reading.why or "turned round, the caption reads the same")
@@ -120,11 +124,9 @@ def antonym_of(caption: str, reading: Reading) -> str | None:
         if contrast.opposite is None:
             return None
         start, end = reading.words[at].start, reading.words[at + len(contrast.words) - 1].end
+        if contrast.opposite.startswith(","):
+            start = len(caption[:start].rstrip(" "))
         edits.append(Edit(start, end, contrast.opposite))
-        if contrast.words[0] == "," or contrast.opposite.startswith((" ", ",")):
-            glued = contrast.opposite.startswith(",")
-            start = len(caption[:start].rstrip(" ")) if glued else start
-            edits[-1] = Edit(start, end, contrast.opposite)
     for match in reading.turned:
         edits += edits_for(caption, reading.words, match)
         edits += states(reading.words, match)
@@ -243,9 +245,7 @@ def _hands_over(words: Sequence[Word], verbs: Sequence[Verb], at: int) -> bool:
 
 def _both_ways(words: Sequence[Word], verbs: Sequence[Verb], matches: Sequence[Match]) -> str | None:
     """Why a caption that names a verb and its opposite with one object has no antonym: "opening and closing a door"."""
-    for (one, match), (two, _) in zip(
-        zip(verbs, matches, strict=True), list(zip(verbs, matches, strict=True))[1:], strict=False
-    ):
+    for (one, match), (two, _) in pairwise(zip(verbs, matches, strict=True)):
         opposite = match.entry.opposite if isinstance(match, EntryMatch) else None
         between = {word.low for word in words[one.at + 1 : two.at]}
         if opposite is not None and opposite.verb == two.verb and between <= COORDINATORS - {"then"}:
@@ -264,7 +264,7 @@ def _contrast(words: Sequence[Word], lexicon: Lexicon, first: bool) -> tuple[Con
 
 
 def _masked(words: list[Word], objects: Sequence[str] | None) -> list[Word]:
-    """The words with those hidden that only look like verbs or directions: in names of objects, and tags ("#C C")."""
+    """The words with those hidden that only look like verbs or directions: they belong to the name of an object."""
     known = _known_forms()
     masked = list(words)
     present = {word.low for word in words}

@@ -15,7 +15,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, cast
 
-from paxion.actionbench.antonyms import Foil, antonym_of, explain, read_caption
+from paxion.actionbench.antonyms import Foil, foil_of, read_caption
 from paxion.actionbench.balance import Closable, as_closed
 from paxion.actionbench.objects import find_objects, learn_vocabulary, replace_object
 from paxion.actionbench.reversals import Reversal, reversal_of
@@ -166,14 +166,8 @@ def foils_of(
 ) -> tuple[Foil, Reversal, str | None, str | None]:
     """(antonym, reversal, main verb, template) of a caption, from one reading. Narrations repeat: some are kept."""
     reading = read_caption(caption, objects=objects, tagger=tagger)
-    text = antonym_of(caption, reading)
-    same = text is not None and " ".join(text.casefold().split()) == " ".join(caption.casefold().split())
-    if text is None or same:
-        made = Foil(None, reading.why or "turned round, the caption reads the same")
-    else:
-        made = Foil(text, explain(caption, reading))
     verb = reading.turned[0].verb.verb if reading.turned else reading.verbs[0] if reading.verbs else None
-    return made, reversal_of(caption, reading), verb, template_of(caption, objects)
+    return foil_of(caption, reading), reversal_of(caption, reading), verb, template_of(caption, objects)
 
 
 def _learn(plan: BuildPlan, built: Built, groups: GroupSplits) -> Vocabulary | None:
