@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from paxion.actionbench.nouns import NO_OBJECTS, Noun, kind, load_words, singularised
+from paxion.actionbench.roles import AMOUNT, number_of, role_of
 from paxion.actionbench.tokens import (
     ADVERB,
     CONJUNCTION,
@@ -36,13 +37,6 @@ from paxion.actionbench.tokens import (
     tokenise,
 )
 
-_SINGULAR = frozenset(("a", "an", "one", "another", "each", "every", "either", "neither"))
-_AMOUNT = frozenset(("some", "any", "more", "much", "no", "enough", "less", "all", "most", "half"))
-_PARTICLES = frozenset(("up", "down", "out", "off", "away", "back", "apart", "together", "aside"))
-_SWITCHING = frozenset(
-    ("put", "puts", "putting", "turn", "turns", "turning", "turned", "switch", "switches", "switching", "switched")
-)
-"""Verbs after which "on" and "in" belong to the verb: "puts on a hat"."""
 _MEASURES = frozenset(
     ("piece", "pieces", "slice", "slices", "sheet", "sheets", "strip", "strips", "drop", "drops", "chunk", "chunks")
 )
@@ -265,15 +259,15 @@ def _finished(
     if found is not None:
         noun, plural = found
         text, groups = noun.text, noun.groups
-        number = _number(noun, plural, determiner)
+        number = number_of(noun, plural, determiner)
     else:
         noun, text = None, singularised(word)
         number = "plural" if text != word else "singular"
-        if number == "singular" and (determiner in _AMOUNT or (not determiner and not named and _has_article(tokens))):
+        if number == "singular" and (determiner in AMOUNT or (not determiner and not named and _has_article(tokens))):
             number = "mass"  # "applies concealer to a cheek"; in "apply concealer" it may be anything.
         guessed = {PERSON: "person:person", OTHER: "abstract:activity"}
         groups = (guessed.get(tokens[head][3], f"unknown:{text}"),)
-    role, governor = _role(tokens, first, verbs, last_end, last)
+    role, governor = role_of(tokens, first, verbs, last_end, last)
     if stop + 1 < size and tokens[stop][0] == "of" and noun is not None and depth < _DEEPEST:
         measure = word in _MEASURES
         if (measure or noun.is_object) and groups[0] not in ("place:building", "place:outdoor"):
@@ -330,43 +324,3 @@ def _has_article(tokens: Sequence[Token]) -> bool:
 def _unfit(word: str) -> bool:
     found = load_words().nouns.get(word)
     return found is not None and ((found[1] and found[0].number != "plural") or found[0].groups[0] == "relation:side")
-
-
-def _number(noun: Noun, plural: bool, determiner: str) -> str:
-    if plural:
-        return "plural"
-    if noun.number == "count" or determiner in _SINGULAR:
-        return "singular"
-    if noun.number == "mass" or not determiner or determiner in _AMOUNT:
-        return "mass"
-    return "singular"
-
-
-def _role(
-    tokens: Sequence[Token], first: int, verbs: set[int], last_end: int, last: tuple[str, str]
-) -> tuple[str, str]:
-    """The part of a phrase and what governs it, by the word before it. last: those of the phrase before."""
-    at = first - 1
-    while at >= 0 and at not in verbs and tokens[at][3] & ADVERB and tokens[at][0] not in _PARTICLES:
-        at -= 1
-    if at < 0:
-        return "subject", ""
-    word, _, _, classes = tokens[at]
-    if at in verbs:
-        return "direct", _base(word)
-    if word == "of" and at == last_end:
-        return last  # a pair of scissors
-    if classes & (PREPOSITION | ADVERB):
-        before = tokens[at - 1][0] if at else ""
-        if at - 1 in verbs and (word in _PARTICLES or (word == "on" and before in _SWITCHING)):
-            return "direct", f"{_base(before)} {word}"
-        return "prepositional", word
-    if at + 1 == last_end:
-        return ("direct", "") if last[0] != "prepositional" else last
-    if classes & (CONJUNCTION | STOP) and at == last_end:
-        return last
-    return ("direct", _base(tokens[at - 1][0])) if classes & PRONOUN and at - 1 in verbs else ("subject", "")
-
-
-def _base(verb: str) -> str:
-    return load_words().verbs.get(verb, verb)
