@@ -145,8 +145,13 @@ def test_nothing_in_a_table_is_evaluated(tmp_path):
 
 def test_questions_get_no_foils_of_ours():
     sample = Sample("1", "a.mp4", "what does he do? open the door", "test", "a", question="what does he do?")
-    made = with_foils(replace(sample, choices=("open the door", "leave"), answer=0), built_in_vocabulary())
+    asked = replace(sample, choices=("open the door", "laugh", "sit down", "stand up"), answer=0)
+    made = with_foils(asked, built_in_vocabulary())
     assert made.antonym is None and made.replaced is None and "question" in made.antonym_note
+    # "sit down" and "stand up" are each other's antonym: choices already.
+    assert made.antonym_choices == ("close the door",)
+    published = with_foils(replace(asked, antonym_choices=("shut the door",)), built_in_vocabulary())
+    assert published.antonym_choices == ("shut the door",)
 
 
 def test_a_caption_is_explained_by_its_foils():

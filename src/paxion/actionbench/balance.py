@@ -102,5 +102,6 @@ def as_closed(sample: Sample, by_template: bool) -> Sample:
         return sample
     caption, foil = closed_texts(sample, by_template)
     assert caption is not None
-    # The object foil belongs to the caption that was replaced.
-    return replace(sample, caption=caption, antonym=foil, antonym_note="the template's", replaced=None, objects=None)
+    # The other texts are about the caption that was replaced.
+    row = replace(sample, caption=caption, antonym=foil, antonym_note="the template's", reversal=None, objects=None)
+    return replace(row, replaced=None, replaced_note="left out: the caption is a template")

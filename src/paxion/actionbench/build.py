@@ -132,11 +132,12 @@ def with_foils(
 ) -> Sample:
     """The row with its antonym, replaced caption and reversal, each with a note; published foils are kept as they are.
 
-    A question is no caption: its choices are its foils, and none are made.
+    A question is no caption: its choices are its foils, and those that can be turned round give further wrong ones.
     """
     if sample.question is not None:
         note = "a question: its choices are the foils"
-        return replace(sample, antonym_note=sample.antonym_note or note, replaced_note=sample.replaced_note or note)
+        turned = sample.antonym_choices or turned_choices(sample, tagger)
+        return replace(sample, antonym_choices=turned, antonym_note=note, replaced_note=note)
     made, backwards, verb, template = foils_of(sample.caption, sample.objects, tagger)
     changes: dict[str, Any] = {"verb": sample.verb or verb, "reversal": sample.reversal or backwards.text}
     if sample.template is None:
@@ -158,6 +159,12 @@ def template_of(caption: str, objects: tuple[str, ...] | None = None) -> str | N
     spans = find_objects(caption, objects)
     edits = [Edit(span.start, span.end, like(caption[span.start], "something")) for span in spans]
     return apply_edits(caption, edits) if edits else None
+
+
+def turned_choices(sample: Sample, tagger: Tagger | None = None) -> tuple[str, ...] | None:
+    """The antonyms of a question's choices, as far as they have one that is no other choice; None without any."""
+    made = [foils_of(choice, None, tagger)[0].text for choice in sample.choices or ()]
+    return tuple(text for text in made if text is not None and text not in (sample.choices or ())) or None
 
 
 @lru_cache(maxsize=1 << 16)
@@ -257,6 +264,7 @@ def _count(built: Built, made: Sample) -> None:
         if getattr(made, name) is not None:
             built.foils[name] += 1
             built.foils[f"{name} published"] += getattr(made, f"{name}_note") == "published"
+    built.foils["antonym choices"] += made.antonym_choices is not None
     built.foils["reversal"] += made.reversal is not None
     built.foils["not reversible"] += made.reversible is False
     if made.antonym is None:

@@ -24,6 +24,8 @@ def summary(built: Built) -> list[str]:
         lines.append(
             f"{name}: {built.foils[name]} rows ({share:.1f} %)" + (f", {published} as published" if published else "")
         )
+    if built.foils["antonym choices"]:
+        lines.append(f"antonyms of choices: {built.foils['antonym choices']} questions have further wrong answers")
     for reason, count in built.no_antonym.most_common(REASONS):
         lines.append(f"  {count} without an antonym: {reason}")
     if len(built.no_antonym) > REASONS:
