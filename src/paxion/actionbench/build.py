@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from paxion.actionbench.antonyms import Foil, foil_of, read_caption
-from paxion.actionbench.balance import Closable, as_closed
+from paxion.actionbench.balance import Rows, as_closed, choose
 from paxion.actionbench.objects import find_objects, learn_vocabulary, replace_object
 from paxion.actionbench.reversals import Reversal, reversal_of
 from paxion.actionbench.splits import GroupSplits, check_groups, draw_split
@@ -104,7 +104,7 @@ def build(plan: BuildPlan, tagger: Tagger | None = None) -> Built:
     if not plan.resplit:
         check_groups(groups.crossing())
     built.groups = len(groups.seen)
-    captions, by_caption = Closable(plan.seed), Closable(plan.seed, by_template=True)
+    noted = Rows(plan.seed)
 
     def rows() -> Iterator[Sample]:
         for sample in _rows(plan, None):
@@ -112,13 +112,12 @@ def build(plan: BuildPlan, tagger: Tagger | None = None) -> Built:
                 continue
             made = with_foils(sample, vocabulary, tagger=tagger, every_object=plan.every_object, seed=plan.seed)
             _count(built, made)
-            captions.add(made)
-            by_caption.add(made)
+            noted.add(made)
             yield made
 
     manifest = plan.out / "manifest.jsonl"
     write_manifest(manifest, rows())
-    _write_closed(plan, built, manifest, captions, by_caption)
+    _write_closed(plan, built, manifest, noted)
     return built
 
 
@@ -271,25 +270,23 @@ def _count(built: Built, made: Sample) -> None:
         built.no_antonym[made.antonym_note or "no reason"] += 1
 
 
-def _write_closed(plan: BuildPlan, built: Built, manifest: Path, captions: Closable, templates: Closable) -> None:
-    """Write closed.jsonl: by caption, or by template where that keeps more rows."""
-    rows, closable = max(((found.chosen(), found) for found in (captions, templates)), key=lambda pair: len(pair[0]))
-    built.closed_by = "template" if closable.by_template else "caption"
+def _write_closed(plan: BuildPlan, built: Built, manifest: Path, noted: Rows) -> None:
+    chosen = {closed.row: closed for closed in choose(noted)}
     path = plan.out / "closed.jsonl"
     path.unlink(missing_ok=True)
-    if not rows:
+    if not chosen:
         return
-    wanted = set(rows)
+    built.closed_by = "caption" if next(iter(chosen.values())).texts is None else "template"
     pairs: set[frozenset[str]] = set()
 
-    def closed() -> Iterator[Sample]:
+    def rows() -> Iterator[Sample]:
         for number, sample in enumerate(read_rows(manifest)):
-            if number in wanted:
-                row = as_closed(sample, closable.by_template)
+            if number in chosen:
+                row = as_closed(sample, chosen[number])
                 assert row.antonym is not None
                 built.closed[row.split] += 1
                 pairs.add(frozenset((row.caption.casefold(), row.antonym.casefold())))
                 yield row
 
-    write_manifest(path, closed())
+    write_manifest(path, rows())
     built.closed_pairs = len(pairs)

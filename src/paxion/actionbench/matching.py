@@ -150,7 +150,7 @@ def _frame(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> EntryMatch | 
         places = entry.phrases
         if places and not all(phrase[0] in present for phrase in places):
             continue
-        spans = _spans(words, verb, entry)
+        spans = find_places(words, verb, entry)
         if spans is None:
             continue
         first = spans[0][0] if spans else len(words)
@@ -177,7 +177,7 @@ def _unclear_goal(words: Sequence[Word], match: EntryMatch) -> bool:
     )
 
 
-def _spans(words: Sequence[Word], verb: Verb, entry: Entry) -> tuple[tuple[int, int], ...] | None:
+def find_places(words: Sequence[Word], verb: Verb, entry: Entry) -> tuple[tuple[int, int], ...] | None:
     """Where the function words of a frame stand, in order, or None when they do not."""
     spans: list[tuple[int, int]] = []
     at = verb.at + 1
