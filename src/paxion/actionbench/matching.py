@@ -82,7 +82,8 @@ def match_verb(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> Match:
     other = _another_sense(words, verb)
     if other is not None:
         return match_verb(words, replace(verb, verb=other), lexicon)
-    moved = verb.verb in ("pour", "tip") or (verb.verb == "empty" and find_phrase(words, ("into",), start, stop))
+    away = any(word.low in ("into", "in", "from") for word in words[start:stop])
+    moved = verb.verb in ("pour", "tip") or (verb.verb == "empty" and away)
     if moved and start < stop and find_phrase(words, ("over",), start, stop) is None and _head(words, verb) in VESSELS:
         return NoMatch(verb, f'"{verb.verb}": what moves is not named')
     if verb.verb == "begin" and start < len(words) and (words[start].low.endswith("ing") or words[start].low == "to"):
@@ -96,6 +97,11 @@ def match_verb(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> Match:
             return NoMatch(verb, f'no opposite of "{verb.verb} {words[start].low}" is known')
         if verb.verb == "leave" and words[noun_phrase(words, start, stop) - 1].noun not in LEFT:
             return NoMatch(verb, '"leave" has no opposite with a thing that is left')
+    if framed is not None and framed.spans:
+        if start < stop and words[start].low in PHRASAL and framed.spans[0][0] != start:
+            return NoMatch(verb, f'no opposite of "{verb.verb} {words[start].low}" is known')
+        if _half_of_two_ends(words, framed):
+            return NoMatch(verb, "from one place to another: only one of them could be turned round")
     if framed is not None and _unclear_goal(words, framed):
         return NoMatch(verb, "two places: unclear which of them is the goal")
     if framed is None:
@@ -120,8 +126,8 @@ def _another_sense(words: Sequence[Word], verb: Verb) -> str | None:
     if verb.verb == "drop" and any(word.low in CAUSATIVES for word in words[max(0, verb.at - 5) : verb.at]):
         return "fall"
     if verb.verb in ("throw", "toss") and first and _head(words, verb) not in THROWN | OBJECT_PRONOUNS:
-        end = noun_phrase(words, verb.at + 1, verb.scope)
-        return "drop" if first not in PREPOSITIONS and end == verb.scope and first != "away" else None
+        goes = any(word.low in PREPOSITIONS - {"for", "of", "with", "by"} for word in words[verb.at + 1 : verb.scope])
+        return None if goes or any(word.low == "away" for word in words[verb.at + 1 : verb.scope]) else "drop"
     return None
 
 
@@ -160,6 +166,15 @@ def _frame(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> EntryMatch | 
         if best is None or rank < best[0]:
             best = rank, EntryMatch(verb, entry, spans)
     return best[1] if best else None
+
+
+def _half_of_two_ends(words: Sequence[Word], match: EntryMatch) -> bool:
+    """ "wipe the crumbs off the knife into the bin": a source and a goal, of which the frame has one."""
+    inside = {at for start, stop in match.spans for at in range(start, stop)}
+    lows = {at: words[at].low for at in range(match.verb.at + 1, match.verb.scope)}
+    sources = [at for at, low in lows.items() if low in ("from", "off") or (low == "of" and lows.get(at - 1) == "out")]
+    goals = [at for at, low in lows.items() if low in ("into", "onto")]
+    return bool(sources and goals) and not (inside.intersection(sources) and inside.intersection(goals))
 
 
 def _unclear_goal(words: Sequence[Word], match: EntryMatch) -> bool:

@@ -75,7 +75,7 @@ def elsewhere(words: Sequence[Word], start: int, stop: int, verb: Verb) -> bool:
         return plain[-1] in TOOLS
     if low == "on" and plain[0] in ("low", "high", "medium", "camera", "video", "stage", "fire"):
         return True
-    return low in ("on", "to", "at") and plain[-1] in AT_SIDES and "of" not in plain
+    return low in ("on", "to", "at") and all(word in AT_SIDES for word in plain)
 
 
 def find_direction(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> DirectionMatch | None:
@@ -118,7 +118,8 @@ def find_direction(words: Sequence[Word], verb: Verb, lexicon: Lexicon) -> Direc
             and after not in STOPS
         ):
             continue
-        if direction.words in SITES and lexicon.motions[verb.verb] == "none":
+        looks = verb.verb in ("look", "stare", "gaze", "glance", "reach", "face")
+        if direction.words in SITES and (looks or lexicon.motions[verb.verb] == "none"):
             continue
         return DirectionMatch(verb, direction, (found, end))
     return None

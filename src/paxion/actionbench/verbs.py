@@ -154,6 +154,8 @@ def _tag(
             return None if after else "VBG"
         if not after and noun_before and low in ("covering", "painting", "drawing", "opening", "filling", "wrapping"):
             return None
+        if found and _names_a_thing(words, at, found, noun_before and not coordinated):
+            return None
         if after in COMPOUNDS.get(low, ()) and not starts and before not in BE:
             return None
         return None if before == "her" and not after else "VBG"
@@ -217,6 +219,16 @@ def _tag(
             looks = options[0][0] in ("dress", "wear") or after == "by" or "VBD" not in tags
             return participle if looks else "VBD"
     return None
+
+
+def _names_a_thing(words: Sequence[Word], at: int, found: Sequence[Verb], behind_noun: bool) -> bool:
+    """Whether an -ing form in an object names a thing: "take rolling pin", "rub cooker heating element"."""
+    last, after = found[-1], words[at + 1].low if at + 1 < len(words) else ""
+    if not after or _object_follows(after) or after in COORDINATORS:
+        return False
+    if last.tag not in ("VB", "VBZ") or last.verb in CATENATIVES or last.verb in ("be", "keep"):
+        return False
+    return last.at == at - 1 or (behind_noun and found[0].at == 0 and found[0].tag == "VB")
 
 
 def _seen(tagged: str, low: str, after: str, options: Sequence[tuple[str, str]]) -> str | None:
