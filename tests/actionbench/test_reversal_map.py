@@ -70,7 +70,7 @@ def shown(caption: str) -> str:
         ("Showing a cup next to a box", "Showing a cup far away from a box", SAME),
         # So is what bounces back.
         ("Throwing a ball in the air and catching it", "Throwing a ball in the air and letting it fall", SAME),
-        ("A ball being deflected from a wall", "A ball being attracted to a wall", SAME),
+        ("A ball being deflected from a wall", "A ball coming to a halt at a wall", SAME),
         # What is pretended or tried may look the same.
         ("Pretending to close a box", "Pretending to open a box", UNKNOWN),
         ("Trying to open a jar", "Trying to close a jar", UNKNOWN),
