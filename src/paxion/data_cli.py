@@ -16,7 +16,7 @@ class ReaderOptions:
     """What only some formats need."""
 
     columns: dict[str, str] = field(default_factory=dict)
-    """Tables: field and column in turn, `--reader.columns caption narration video file`."""
+    """Tables: field and column in turn, `--columns caption narration video file`."""
     subset: str | None = None
     """Temporal: ssv2 or kinetics."""
     ids: Path | None = None
@@ -60,7 +60,7 @@ class Build:
     """rules, spacy (the extra nlp), or auto: spaCy where it is installed."""
     explain: str | None = None
     """Show what becomes of this caption, and why, and stop."""
-    reader: ReaderOptions = field(default_factory=ReaderOptions)
+    reader: Annotated[ReaderOptions, tyro.conf.arg(name="")] = field(default_factory=ReaderOptions)
     seed: int = 0
 
 

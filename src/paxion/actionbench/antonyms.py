@@ -285,7 +285,7 @@ def _masked(words: list[Word], objects: Sequence[str] | None) -> list[Word]:
     return masked
 
 
-_COMPOUND_NOUNS = (("washing", "up"), ("washing", "up", "liquid"), ("make", "up"))
+_COMPOUND_NOUNS = (("washing", "up"), ("washing", "up", "liquid"), ("make", "up"), ("pull", "up", "bar"))
 
 
 @lru_cache(maxsize=1 << 14)

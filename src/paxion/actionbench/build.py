@@ -242,9 +242,7 @@ def _check_options(name: str, options: Mapping[str, Any]) -> None:
     for option in options:
         takers = [known for known, found in FORMATS.items() if option in signature(found.read).parameters]
         if name not in takers:
-            raise PaxionError(
-                f"got --reader.{option} for the format {name}, expected {' or '.join(takers)}; leave it out"
-            )
+            raise PaxionError(f"got --{option} for the format {name}, expected {' or '.join(takers)}; leave it out")
 
 
 def _split(plan: BuildPlan, row: Sample) -> Split:
