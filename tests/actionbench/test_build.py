@@ -189,3 +189,16 @@ def test_videos_that_cannot_be_read_or_end_too_early_are_bad_rows_when_looked_at
         assert said in str(error.value)
     built = build(BuildPlan((table,), tmp_path / "c", split="test", check_videos=True, skip_bad=3))
     assert built.rows == 1 and [row.id for row in read_manifest(tmp_path / "c" / "manifest.jsonl")] == ["0"]
+
+
+def test_a_set_that_names_no_object_says_so_in_its_rows(tmp_path):
+    (tmp_path / "t.csv").write_text("video,caption\na.mp4,opening\nb.mp4,walking\n")
+    build(BuildPlan((tmp_path / "t.csv",), tmp_path / "bench", split="test"))
+    rows = read_manifest(tmp_path / "bench" / "manifest.jsonl")
+    assert all(row.replaced is None and "names an object" in row.replaced_note for row in rows)
+
+
+def test_a_second_file_that_cannot_be_read_is_not_taken_for_a_set_without_objects(table, tmp_path):
+    with pytest.raises(PaxionError, match=r"none\.csv"):
+        build(BuildPlan((table, tmp_path / "none.csv"), tmp_path / "bench", split="test"))
+    assert not (tmp_path / "bench" / "manifest.jsonl").exists()

@@ -12,25 +12,15 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import pairwise
 
+from paxion.actionbench.classes import ADVERBS, BE, CATENATIVES, COMPOUNDS, COORDINATORS, DETERMINERS, PREPOSITIONS
 from paxion.actionbench.inflection import inflect
 from paxion.actionbench.lexicon import Contrast, Lexicon, load_lexicon, word_class
 from paxion.actionbench.matching import EntryMatch, Match, NoMatch, match_verb
 from paxion.actionbench.paths import DirectionMatch, EndsMatch
 from paxion.actionbench.sequences import pick_and_place
+from paxion.actionbench.tags import Verb
 from paxion.actionbench.turning import edits_of, exchanged_ends, turned_direction
-from paxion.actionbench.verbs import (
-    ADVERBS,
-    BE,
-    CATENATIVES,
-    COMPOUNDS,
-    COORDINATORS,
-    DETERMINERS,
-    PREPOSITIONS,
-    Tagger,
-    Verb,
-    find_verbs,
-    lexicon_forms,
-)
+from paxion.actionbench.verbs import Tagger, find_verbs, lexicon_forms
 from paxion.actionbench.words import Edit, Word, apply_edits, find_phrase, like, split_words
 
 POSTURES = word_class("postures")
@@ -70,7 +60,7 @@ def antonym(caption: str, *, objects: Sequence[str] | None = None, tagger: Tagge
     """The caption with its action turned round.
 
     objects: phrases of the caption that name objects, so that no word of theirs is taken for a verb.
-    tagger: gives Penn tags for words, to tell verbs from nouns where the rules may fail.
+    tagger: gives Penn tags for words, to find verbs that the rules miss.
     Never gives the caption itself, nor a caption of something else: text is None when there is no good antonym.
     """
     return foil_of(caption, read_caption(caption, objects=objects, tagger=tagger))
@@ -173,8 +163,9 @@ def explain(caption: str, reading: Reading) -> str:
     parts = []
     for match in reading.turned:
         if isinstance(match, EntryMatch):
+            way = "" if match.entry.symmetric else ", one way"
             wordnet = ", WordNet" if match.entry.source == "wordnet" else ""
-            parts.append(f'"{match.entry.frame}" -> "{match.entry.opposite}" ({match.entry.why}{wordnet})')
+            parts.append(f'"{match.entry.frame}" -> "{match.entry.opposite}" ({match.entry.why}{way}{wordnet})')
         elif isinstance(match, DirectionMatch):
             old = " ".join(match.direction.words)
             parts.append(f'"{match.verb.verb} … {old}" -> "{match.direction.opposite}" ({match.direction.why})')

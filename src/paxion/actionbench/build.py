@@ -145,7 +145,9 @@ def with_foils(
         changes["reversible"] = backwards.reversible
     if sample.antonym is None:
         changes |= {"antonym": made.text, "antonym_note": made.note}
-    if sample.replaced is None and vocabulary is not None:
+    if sample.replaced is None and vocabulary is None:
+        changes["replaced_note"] = "no caption of the data set names an object"
+    elif sample.replaced is None and vocabulary is not None:
         other = replace_object(
             sample.caption, vocabulary, objects=sample.objects, key=sample.id, seed=seed, every=every_object
         )
@@ -179,7 +181,10 @@ def foils_of(
 def _learn(plan: BuildPlan, built: Built, groups: GroupSplits) -> Vocabulary | None:
     """Read all rows once: note bad rows and groups, and learn the vocabulary."""
 
+    whole = False
+
     def captions() -> Iterator[tuple[str, tuple[str, ...] | None]]:
+        nonlocal whole
         for number, sample in enumerate(_rows(plan, built.bad), 1):
             flaw = video_flaw(sample, plan.out) if plan.check_videos else None
             if flaw is not None:
@@ -190,13 +195,14 @@ def _learn(plan: BuildPlan, built: Built, groups: GroupSplits) -> Vocabulary | N
             groups.add(sample.group, sample.split)
             if sample.question is None:
                 yield sample.caption, sample.objects
+        whole = True
 
     learnt = None
     try:
         learnt = learn_vocabulary(captions())
     except PaxionError:
-        # No caption names an object: rows say so. Anything else shows again in the second reading.
-        if built.rows == 0 and not built.bad:
+        # When all was read, what is missing is an object in any caption: the rows say so.
+        if not whole:
             raise
     _check_bad(plan, built)
     return read_vocabulary(plan.vocabulary) if plan.vocabulary is not None else learnt

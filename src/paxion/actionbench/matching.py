@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from paxion.actionbench.classes import CAUSATIVES, COORDINATORS, DETERMINERS, OBJECT_PRONOUNS, PREPOSITIONS, STOPS
 from paxion.actionbench.lexicon import Entry, Lexicon, word_class
 from paxion.actionbench.paths import (
     CARRIED,
@@ -15,15 +16,7 @@ from paxion.actionbench.paths import (
     find_ends,
     noun_phrase,
 )
-from paxion.actionbench.verbs import (
-    CAUSATIVES,
-    COORDINATORS,
-    DETERMINERS,
-    OBJECT_PRONOUNS,
-    PREPOSITIONS,
-    STOPS,
-    Verb,
-)
+from paxion.actionbench.tags import Verb
 from paxion.actionbench.words import Word, find_phrase
 
 BOTH_WAYS = tuple(tuple(phrase.split("_")) for phrase in sorted(word_class("both_ways")))

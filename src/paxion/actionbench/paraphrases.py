@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+from paxion.actionbench.classes import PREPOSITIONS
 from paxion.actionbench.lexicon import Entry, Frame, rows
 from paxion.actionbench.matching import EntryMatch, find_places
+from paxion.actionbench.tags import Verb
 from paxion.actionbench.turning import edits_of
-from paxion.actionbench.verbs import PREPOSITIONS, Verb, find_verbs
+from paxion.actionbench.verbs import find_verbs
 from paxion.actionbench.words import Word, apply_edits, split_words
 
 

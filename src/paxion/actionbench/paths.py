@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from paxion.actionbench.classes import COORDINATORS, DETERMINERS, DIRECTIONS, PREPOSITIONS, STOPS
 from paxion.actionbench.lexicon import Direction, Lexicon, word_class
-from paxion.actionbench.verbs import COORDINATORS, DETERMINERS, DIRECTIONS, PREPOSITIONS, STOPS, Verb
+from paxion.actionbench.tags import Verb
 from paxion.actionbench.words import Word, find_phrase
 
 SOURCES = (("from",), ("out", "of"), ("off", "of"), ("off",))

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from paxion.actionbench.antonyms import Reading, antonym_of, read_caption, states
+from paxion.actionbench.classes import COORDINATORS
 from paxion.actionbench.inflection import inflect
 from paxion.actionbench.lexicon import Frame, load_lexicon
 from paxion.actionbench.matching import ONGOING, EntryMatch, Match
 from paxion.actionbench.paths import DirectionMatch, EndsMatch
 from paxion.actionbench.turning import PARTICLES, edits_of, exchanged_ends, turned_direction
-from paxion.actionbench.verbs import COORDINATORS, Tagger
+from paxion.actionbench.verbs import Tagger
 from paxion.actionbench.words import Edit, Word, apply_edits, like
 
 UNSURE = frozenset(

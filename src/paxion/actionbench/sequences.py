@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from paxion.actionbench.classes import COORDINATORS
 from paxion.actionbench.inflection import inflect
 from paxion.actionbench.lexicon import Frame, Lexicon, word_class
 from paxion.actionbench.paths import noun_phrase
+from paxion.actionbench.tags import Verb
 from paxion.actionbench.turning import LIDS, fitted_place
-from paxion.actionbench.verbs import COORDINATORS, Verb
 from paxion.actionbench.words import Edit, Word, find_phrase, like
 
 TAKING = word_class("taking")

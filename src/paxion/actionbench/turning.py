@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+from paxion.actionbench.classes import COORDINATORS, OBJECT_PRONOUNS, PREPOSITIONS, STOPS
 from paxion.actionbench.inflection import inflect
 from paxion.actionbench.lexicon import PLACE, Frame, rows, word_class
 from paxion.actionbench.matching import EntryMatch
 from paxion.actionbench.paths import DirectionMatch, EndsMatch, noun_phrase
-from paxion.actionbench.verbs import COORDINATORS, OBJECT_PRONOUNS, PREPOSITIONS, STOPS, Verb
+from paxion.actionbench.tags import Verb
 from paxion.actionbench.words import Edit, Word, like
 
 PARTICLES = word_class("particles")
