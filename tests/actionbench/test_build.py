@@ -192,7 +192,7 @@ def test_videos_that_cannot_be_read_or_end_too_early_are_bad_rows_when_looked_at
 
 
 def test_a_set_that_names_no_object_says_so_in_its_rows(tmp_path):
-    (tmp_path / "t.csv").write_text("video,caption\na.mp4,opening\nb.mp4,walking\n")
+    (tmp_path / "t.csv").write_text("video,caption\na.mp4,jumping\nb.mp4,walking\n")
     build(BuildPlan((tmp_path / "t.csv",), tmp_path / "bench", split="test"))
     rows = read_manifest(tmp_path / "bench" / "manifest.jsonl")
     assert all(row.replaced is None and "names an object" in row.replaced_note for row in rows)
