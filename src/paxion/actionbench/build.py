@@ -189,7 +189,9 @@ def _learn(plan: BuildPlan, built: Built, groups: GroupSplits) -> Vocabulary | N
             flaw = video_flaw(sample, plan.out) if plan.check_videos else None
             if flaw is not None:
                 built.unfit.add(sample.id)
-                built.bad.append(BadRow(str(plan.out / sample.video), 0, f"row {number}, {sample.id}: {flaw}"))
+                built.bad.append(
+                    BadRow(os.path.normpath(plan.out / sample.video), 0, f"row {number}, {sample.id}: {flaw}")
+                )
                 continue
             built.rows += 1
             groups.add(sample.group, sample.split)
