@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import tyro
 
 from paxion.data_cli import DATA_FUNCTIONS, Audit, Build, Human, Salience
-from paxion.records import TASKS, PaxionError
+from paxion.model_cli import MODEL_FUNCTIONS, Check, Export, Import, Models, Probe
+from paxion.records import PaxionError
 
 ManifestPath = Annotated[Path, tyro.conf.Positional]
 
@@ -135,8 +136,11 @@ class Patch:
     """Folder of the adapter, its log and its checkpoint."""
     recipe: str = "patcher"
     """patcher (our default), patcher-dvdm (the paper's objectives), patcher-vtc (no action objectives), or the
-    baselines patcher-vtc-differences and patcher-last-frame."""
+    baselines patcher-vtc-differences, patcher-last-frame, patcher-pooled and kp-transformer."""
     backbone: str = "world"
+    """A name such as hf:openai/clip-vit-base-patch32; paxion models lists what there is."""
+    start: Path | None = None
+    """Adapter to go on from (KP-FT in the paper). It keeps its sizes; the recipe says how it is trained on."""
     store: Path = Path("features")
     seed: int = 0
     change: Change = field(default_factory=Change)
@@ -156,24 +160,6 @@ class Fuse:
     store: Path = Path("features")
     seed: int = 0
     change: Change = field(default_factory=Change)
-
-
-@dataclass(frozen=True)
-class Probe:
-    """Probe models on a manifest: antonym, reversal, object, retrieval, with controls."""
-
-    manifest: ManifestPath
-    models: tuple[str, ...] = ("backbone",)
-    """`backbone`, or folders made by paxion patch and fuse. Several at once are compared in one table."""
-    out: Path = Path("runs/probe")
-    split: str = "test"
-    """train, val or test."""
-    tasks: tuple[str, ...] = TASKS
-    controls: tuple[str, ...] = ("none",)
-    """none, first, middle, last, shuffled, blind; or `all`."""
-    backbone: str = "world"
-    store: Path = Path("features")
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -197,10 +183,14 @@ Command = (
     | Annotated[Fuse, tyro.conf.subcommand("fuse")]
     | Annotated[Probe, tyro.conf.subcommand("probe")]
     | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[Models, tyro.conf.subcommand("models")]
+    | Annotated[Check, tyro.conf.subcommand("check")]
+    | Annotated[Import, tyro.conf.subcommand("import")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
 )
 
 
-FUNCTIONS: dict[type, str] = {
+OWN_FUNCTIONS: dict[type, str] = {
     Quickstart: "run_quickstart",
     Make: "make_world",
     Pretrain: "pretrain_world",
@@ -208,10 +198,14 @@ FUNCTIONS: dict[type, str] = {
     FeaturesCommand: "features",
     Patch: "patch",
     Fuse: "fuse",
-    Probe: "probe",
     Report: "report",
 }
 """The function of commands.py behind each subcommand; its arguments are the fields."""
+FUNCTIONS = {
+    "paxion.commands": OWN_FUNCTIONS,
+    "paxion.data_commands": DATA_FUNCTIONS,
+    "paxion.model_commands": MODEL_FUNCTIONS,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -235,9 +229,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = command.what
     from rich.console import Console
 
-    about_data = type(command) in DATA_FUNCTIONS
-    module = importlib.import_module("paxion.data_commands" if about_data else "paxion.commands")
-    function = getattr(module, (DATA_FUNCTIONS if about_data else FUNCTIONS)[type(command)])
+    module = next(name for name, functions in FUNCTIONS.items() if type(command) in functions)
+    function = getattr(importlib.import_module(module), FUNCTIONS[module][type(command)])
     try:
         settings = {part.name: getattr(command, part.name) for part in fields(command)}
         for name in ("seed", "patcher_seed"):

@@ -14,10 +14,10 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from paxion.backbones.base import Backbone, BackboneEncoder, Encoder
-from paxion.backbones.load import load_backbone
+from paxion.backbones.base import Backbone
+from paxion.backbones.load import absolute, load_backbone
 from paxion.backbones.world import save_world
-from paxion.evaluation.evaluate import Evaluation, evaluate, mirror
+from paxion.evaluation.evaluate import Evaluation
 from paxion.features.extract import Extracted, extract
 from paxion.files import make_folder
 from paxion.manifest import find_problems, manifest_hash, read_manifest, video_path
@@ -26,10 +26,9 @@ from paxion.patching.model import PatchedModel
 from paxion.patching.recipes import RECIPES
 from paxion.patching.train import train, training_data
 from paxion.quickstart import QuickstartPlan, quickstart, validation_scores
-from paxion.records import SPLITS, TASKS, PaxionError, Sample, unknown_name
+from paxion.records import PaxionError, Sample, unknown_name
 from paxion.report import choose_examples, print_table, verdict, write_page
-from paxion.results import Results, provenance, read_results, read_rows, write_results
-from paxion.video.controls import CONTROLS
+from paxion.results import Results, provenance, read_results, read_rows
 from paxion.video.decode import read_clip
 from paxion.world.generate import WorldPlan, draw_world, write_world
 from paxion.world.pretrain import PretrainPlan, pretrain
@@ -156,10 +155,22 @@ def compute_features(
 
 
 def patch(
-    console: Console, manifest: Path, out: Path, recipe: str, backbone: str, store: Path, seed: int, change: Any
+    console: Console,
+    manifest: Path,
+    out: Path,
+    recipe: str,
+    backbone: str,
+    start: Path | None,
+    store: Path,
+    seed: int,
+    change: Any,
 ) -> int:
-    """Train a patcher. change: a dataclass whose fields that are not None replace those of the recipe."""
-    return _train(console, manifest, out, recipe, backbone, store, seed, change, None)
+    """Train a patcher, from scratch or from an adapter on.
+
+    change: a dataclass whose fields that are not None replace those of the recipe.
+    """
+    known = [name for name, one in RECIPES.items() if one.fuser is None]
+    return _train(console, manifest, out, recipe, known, backbone, store, seed, change, start)
 
 
 def fuse(
@@ -174,7 +185,8 @@ def fuse(
     change: Any,
 ) -> int:
     """Train a fuser on a patcher."""
-    return _train(console, manifest, out, recipe, backbone, store, seed, change, patcher)
+    known = [name for name, one in RECIPES.items() if one.fuser is not None]
+    return _train(console, manifest, out, recipe, known, backbone, store, seed, change, patcher)
 
 
 def _train(
@@ -182,101 +194,29 @@ def _train(
     manifest: Path,
     out: Path,
     name: str,
+    known: Sequence[str],
     backbone: str,
     store: Path,
     seed: int,
     change: Any,
-    patcher: Path | None,
+    adapter: Path | None,
 ) -> int:
-    known = [key for key, recipe in RECIPES.items() if (recipe.fuser is None) == (patcher is None)]
     if name not in known:
         raise unknown_name("recipe", name, known)
     make_folder(out)
     changed = {key: value for key, value in asdict(change).items() if value is not None}
     recipe, model = replace(RECIPES[name], **changed), load_backbone(backbone, device())
-    start: PatchedModel | None = None if patcher is None else load_adapter(patcher, model, device()).model
+    start: PatchedModel | None = None if adapter is None else load_adapter(adapter, model, device()).model
+    if start is not None and start.fuser is not None and recipe.fuser is None:
+        say(console, f"only the patcher of {adapter} is trained on: recipe {name} has no fuser")
     samples = [sample for sample in read_manifest(manifest) if sample.split == "train"]
     extracted = compute_features(console, model, manifest, samples, store, controls=("reversed", recipe.control))
     data = training_data(model, extracted.store, extracted.keys, samples)
     with progress(console, "epochs", recipe.epochs) as tick:
         trained = train(recipe, model, data, out, seed=seed, start=start, device=device(), tick=lambda _: tick(1))
     origin = {"manifest": manifest_hash(manifest), "seed": seed, "clips": len(data), "missed": len(extracted.missed)}
-    save_adapter(out, name, trained, model, recipe, provenance(**origin))
+    save_adapter(out, name, trained, model, recipe, provenance(**origin), source=absolute(backbone))
     say(console, f"the adapter: {out}")
-    return 0
-
-
-def probe(
-    console: Console,
-    manifest: Path,
-    models: tuple[str, ...],
-    out: Path,
-    split: str,
-    tasks: tuple[str, ...],
-    controls: tuple[str, ...],
-    backbone: str,
-    store: Path,
-    seed: int,
-) -> int:
-    """Probe models on one split of a manifest and write results, rows and the page."""
-    if split not in SPLITS:
-        raise unknown_name("split", split, SPLITS)
-    offered = [control for control in CONTROLS if control != "reversed"]
-    controls = tuple(offered) if "all" in controls else tuple(dict.fromkeys(controls))
-    tasks, models = tuple(dict.fromkeys(tasks)), tuple(dict.fromkeys(models))
-    for kind, names, known in (("task", tasks, TASKS), ("control", controls, offered)):
-        if not names:
-            raise PaxionError(f"got no {kind}, expected some of {', '.join(known)}")
-        for name in names:
-            if name not in known:
-                raise unknown_name(kind, name, known)
-    make_folder(out)
-    frozen = load_backbone(backbone, device())
-    encoders: list[Encoder] = []
-    for model in models:
-        if model != "backbone" and not Path(model).is_dir():
-            raise unknown_name(
-                "model", model, ["backbone", *(str(path.parent) for path in Path().glob("**/adapter.json"))]
-            )
-        if model == "backbone":
-            encoders.append(BackboneEncoder("backbone", frozen))
-            continue
-        adapter = load_adapter(Path(model), frozen, device())
-        # Two adapters of one recipe are two models: their scores must not share a name.
-        taken = any(encoder.name == adapter.name for encoder in encoders)
-        encoders.append(replace(adapter, name=model) if taken else adapter)
-    if not encoders:
-        raise PaxionError("got no models, expected `backbone` or folders made by paxion patch and fuse")
-    samples = [sample for sample in read_manifest(manifest) if sample.split == split]
-    if not samples:
-        raise PaxionError(f"{manifest} has no {split} rows; give another --split or manifest")
-    mirrored = [other for control in controls if (other := mirror(control, frozen.frames))]
-    extracted = compute_features(console, frozen, manifest, samples, store, controls=("reversed", *controls, *mirrored))
-    by_data: dict[str, list[Sample]] = {}
-    for sample in samples:
-        by_data.setdefault(sample.source or manifest.stem, []).append(sample)
-    evaluation = Evaluation()
-    for data, rows in by_data.items():
-        for encoder in encoders:
-            evaluation.add(
-                evaluate(
-                    encoder, extracted.store, extracted.keys, rows,
-                    data=data, tasks=tasks, controls=controls, seed=seed, reasons=extracted.missed, device=device(),
-                )
-            )  # fmt: skip
-    described = {
-        "seed": seed,
-        "manifest": {"path": str(manifest), "hash": manifest_hash(manifest), "split": split},
-        "sampler": extracted.store.spec.sampler,
-        "backbone": {"name": frozen.name, "revision": frozen.revision},
-        "models": list(models),
-        "missed": evaluation.missed,
-    }
-    results = Results(provenance(**described), evaluation.scores)
-    write_results(out, results, evaluation.rows)
-    show(console, results)
-    page(out, results, evaluation, by_data, manifest, seed)
-    say(console, f"the page: {out / 'report.html'}")
     return 0
 
 

@@ -20,6 +20,7 @@ from paxion.backbones.load import load_backbone
 from paxion.backbones.world import WorldBackbone
 from paxion.evaluation.evaluate import Evaluation, evaluate
 from paxion.evaluation.probes import antonym_scores, object_scores, probe_rows, probe_score
+from paxion.evaluation.separation import separation
 from paxion.evaluation.text_only import text_only_scores
 from paxion.features.extract import Extracted, extract
 from paxion.files import make_folder, write_text
@@ -28,7 +29,7 @@ from paxion.patching.checkpoint import load_adapter, save_adapter
 from paxion.patching.model import EnsembleEncoder, PatchedEncoder
 from paxion.patching.recipes import RECIPES, Recipe
 from paxion.patching.train import train, training_data
-from paxion.records import PaxionError, Sample, Score
+from paxion.records import Sample, Score
 from paxion.results import Results, provenance, write_results
 from paxion.video.controls import CONTROLS
 from paxion.video.transform import prepare
@@ -258,12 +259,12 @@ def describe(backbone: Backbone, samples: Sequence[Sample]) -> dict[str, Any]:
 
 def validation_scores(backbone: Backbone, seed: int, scenes: int = 210) -> dict[str, float]:
     """Probe accuracies of a backbone, and its antonym cosine, on validation scenes of domain A before encoding."""
-    clips = draw_split(WorldPlan(0, scenes, 0, seed, backbone.size), "A", "val")
+    clips = draw_split(WorldPlan(0, scenes, 0, seed, backbone.transform.size), "A", "val")
     samples = [clip.sample for clip in clips]
     parts = []
     with torch.inference_mode():
         for clip in clips:
-            video = prepare(clip.frames(backbone.size), backbone.size, backbone.mean, backbone.std)
+            video = prepare(clip.frames(backbone.transform.size), backbone.transform)
             parts.append(backbone.encode_video(video[None]).pooled.cpu())
     video = torch.cat(parts)[:, None]
     text = text_vectors(backbone, [t for s in samples for t in (s.caption, s.antonym, s.replaced) if t])
@@ -276,7 +277,4 @@ def validation_scores(backbone: Backbone, seed: int, scenes: int = 210) -> dict[
 def antonym_cosine(backbone: Backbone, samples: Sequence[Sample]) -> float:
     """Mean cosine between the text vectors of caption and antonym. Near 1, no patcher could tell the two apart."""
     pairs = [(sample.caption, sample.antonym) for sample in samples if sample.antonym]
-    if not pairs:
-        raise PaxionError("got no sample with an antonym, expected some to measure the antonym cosine on")
-    vectors = text_vectors(backbone, [text for pair in pairs for text in pair])
-    return round(sum(float(vectors[a] @ vectors[b]) for a, b in pairs) / len(pairs), 3)
+    return round(separation(backbone, pairs).antonym, 3)

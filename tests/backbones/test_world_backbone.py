@@ -32,7 +32,7 @@ def test_shapes_are_those_declared(tiny_backbone: WorldBackbone, clips):
     assert found.tokens is not None and found.frame_vectors is not None
     assert found.tokens.shape == (3, b.frames, b.tokens_per_frame, b.token_width)
     assert found.frame_vectors.shape == (3, b.frames, b.dim)
-    assert clips.shape == (3, b.frames, 3, b.size, b.size)
+    assert clips.shape == (3, b.frames, 3, b.transform.size, b.transform.size)
     assert b.encode_texts(TEXTS).shape == (3, b.dim)
 
 

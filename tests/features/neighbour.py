@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from paxion.backbones.base import Features, normalise
+from paxion.video.transform import Transform
 
 
 class NeighbourBackbone(nn.Module):
@@ -15,9 +16,8 @@ class NeighbourBackbone(nn.Module):
 
     name = "test/neighbour:1"
     revision = "r1"
-    dim, token_width, tokens_per_frame, frames, size = 6, 8, 4, 9, 32
-    mean = (0.5, 0.5, 0.5)
-    std = (0.25, 0.25, 0.25)
+    dim, token_width, tokens_per_frame, frames = 6, 8, 4, 9
+    transform = Transform(32, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
     per_frame = False
 
     def __init__(self, vectors: bool = False) -> None:

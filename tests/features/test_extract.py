@@ -29,7 +29,7 @@ def from_scratch(backbone, manifest: Path, samples, control: str, keys: list[str
     videos = []
     for sample, key in zip(samples, keys, strict=True):
         frames = read_clip(video_path(manifest, sample), "midpoint", backbone.frames).frames
-        videos.append(prepare(apply(control, frames, key), backbone.size, backbone.mean, backbone.std))
+        videos.append(prepare(apply(control, frames, key), backbone.transform))
     return backbone.encode_video(torch.stack(videos))
 
 

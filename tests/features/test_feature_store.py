@@ -10,8 +10,9 @@ import torch
 from paxion.backbones.base import Features, normalise
 from paxion.features.store import BLIND, FeatureStore, StoreSpec
 from paxion.records import PaxionError
+from paxion.video.transform import Transform
 
-SPEC = StoreSpec("toy", "1", "midpoint", frames=5, size=32)
+SPEC = StoreSpec("toy", "1", "midpoint", frames=5, transform=Transform(32))
 NAMES = [f"clip{number}" for number in range(10)]
 
 

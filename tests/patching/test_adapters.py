@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from paxion.backbones.world import WorldBackbone, WorldConfig
-from paxion.patching.checkpoint import load_adapter, save_adapter
+from paxion.patching.checkpoint import adapter_backbone, load_adapter, save_adapter
 from paxion.patching.model import PatchedEncoder, PatchedModel
 from paxion.patching.recipes import RECIPES, Recipe
 from paxion.records import PaxionError
@@ -57,9 +58,42 @@ def test_an_adapter_of_the_shipped_size_is_small_and_holds_no_backbone(tmp_path)
 
 def test_the_card_says_where_the_adapter_comes_from(saved, tiny_backbone):
     card = json.loads((saved / "adapter.json").read_text())
-    assert card["backbone"] == {"name": "world", "revision": tiny_backbone.revision}
+    assert card["backbone"] == {"name": "world", "revision": tiny_backbone.revision, "source": None}
     assert card["provenance"] == {"a": 1}
     assert card["recipe"]["antonym_pair"] == 1.0 and card["fuser"] is None
+
+
+def test_an_adapter_finds_its_backbone(saved, tiny_backbone, tmp_path):
+    assert adapter_backbone(saved) is None
+    model, recipe = drawn(RECIPES["patcher"], tiny_backbone), RECIPES["patcher"]
+    save_adapter(tmp_path / "b", "b", model, tiny_backbone, recipe, {}, source="internvideo:/w.pt,frames=8")
+    assert adapter_backbone(tmp_path / "b") == "internvideo:/w.pt,frames=8"
+    with pytest.raises(PaxionError, match="is no adapter"):
+        adapter_backbone(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["patcher-dvdm", "fuser"])
+def test_cards_of_older_versions_are_read(tiny_backbone, tiny_features, tmp_path, name):
+    model = drawn(RECIPES[name], tiny_backbone)
+    save_adapter(tmp_path, name, model, tiny_backbone, RECIPES[name], {})
+    card = json.loads((tmp_path / "adapter.json").read_text())
+    del card["patcher"]["kind"], card["backbone"]["source"]
+    if card["fuser"] is not None:
+        del card["fuser"]["raw_pooled"]
+    (tmp_path / "adapter.json").write_text(json.dumps(card))
+    loaded = load_adapter(tmp_path, tiny_backbone)
+    features = tiny_features.store.read(list(tiny_features.keys.values())[:5])
+    assert torch.equal(loaded.encode_clips(features), PatchedEncoder(name, tiny_backbone, model).encode_clips(features))
+    assert adapter_backbone(tmp_path) is None
+
+
+def test_a_backbone_of_other_sizes_is_refused(saved, tiny_backbone):
+    other = WorldBackbone(replace(tiny_backbone.config, frames=16))
+    with pytest.raises(PaxionError, match="was trained on frames 9, got a backbone with 16; load it with frames=9"):
+        load_adapter(saved, other)
+    other = WorldBackbone(replace(tiny_backbone.config, width=64))
+    with pytest.raises(PaxionError, match="was trained on token_width 32, got a backbone with 64; load another"):
+        load_adapter(saved, other)
 
 
 def test_another_revision_of_the_backbone_is_refused(saved, tiny_backbone):
@@ -99,6 +133,20 @@ def damaged_cards() -> dict[str, object]:
         "fuser is text": {"fuser": "yes"},
         "text for a number": {"patcher": {"dim": "x"}},
         "negative size": {"patcher": {"latents": -1}},
+        "a size as text of a number": {"patcher": {"latents": "8"}},
+        "a size with a fraction": {"patcher": {"dim": 16.5}},
+        "a size as a switch": {"patcher": {"heads": True}},
+        "a switch as text": {"patcher": {"pooled": "no"}},
+        "dropout as text": {"patcher": {"temporal_dropout": "much"}},
+        "a size beyond memory": {"patcher": {"dim": 10**15}},
+        "a size beyond numbers": {"patcher": {"dim": 10**40}},
+        "unknown kind of patcher": {"patcher": {"kind": "tree"}},
+        "kind is a list": {"patcher": {"kind": []}},
+        "another kind of patcher": {"patcher": {"kind": "transformer"}},
+        "no patcher": {"patcher": None},
+        "fuser of a kind unknown": {"fuser": {"kind": "sum", "dim": 16, "token_width": 32}},
+        "raw_pooled as text": {"fuser": {"kind": "xattn", "dim": 16, "token_width": 32, "raw_pooled": "no"}},
+        "backbone is a list": {"backbone": ["world", "untrained"]},
     }
 
 
@@ -112,9 +160,21 @@ def test_a_damaged_card_is_said(saved, tiny_backbone, case):
             card[name] = {**card[name], **value} if name == "patcher" and isinstance(value, dict) else value
         damage = json.dumps(card)
     path.write_text(str(damage))
-    with pytest.raises(PaxionError) as error:
-        load_adapter(saved, tiny_backbone)
-    assert "is no adapter" in str(error.value) and "\n" not in str(error.value)
+    for read in (lambda: load_adapter(saved, tiny_backbone), lambda: adapter_backbone(saved)):
+        with pytest.raises(PaxionError) as error:
+            read()
+        assert "is no adapter" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_damaged_card_of_a_transformer_is_said(tiny_backbone, tmp_path):
+    recipe = RECIPES["kp-transformer"]
+    save_adapter(tmp_path, "t", drawn(recipe, tiny_backbone), tiny_backbone, recipe, {})
+    path = tmp_path / "adapter.json"
+    good = json.loads(path.read_text())
+    for damage in ({"heads": 5}, {"heads": 0}, {"hidden": None}, {"projection": 3}, {"dropout": -1.0}):
+        path.write_text(json.dumps(good | {"patcher": good["patcher"] | damage}))
+        with pytest.raises(PaxionError, match="is no adapter"):
+            load_adapter(tmp_path, tiny_backbone)
 
 
 def test_a_card_that_is_not_utf8_is_said(saved, tiny_backbone):

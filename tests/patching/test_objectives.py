@@ -12,6 +12,7 @@ from paxion.patching.objectives import (
     action_temporal_matching,
     antonym_pair,
     contrastive,
+    multiple_choice,
     template_contrastive,
 )
 
@@ -165,6 +166,26 @@ def test_antonym_pair_equals_its_formula():
     assert antonym_pair(video, text, antonym, 0.07, has_antonym=~has & has) == 0
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("count", [5, 10])
+def test_multiple_choice_equals_its_formula(count, smoothing):
+    video, choices = some_unit_vectors((3, 2, 4), (3, count, 4))
+    answer = torch.tensor([0, 3, 4])
+    loss = multiple_choice(video, choices, answer, 0.07, label_smoothing=smoothing)
+    rows = [[score(video[i], text) for text in choices[i]] for i in range(3)]
+    want = sum(smoothed(row, right, smoothing=smoothing) for row, right in zip(rows, answer.tolist(), strict=True)) / 3
+    assert loss.item() == pytest.approx(want, abs=1e-9)
+
+
+def test_multiple_choice_takes_single_vectors_and_only_a_clips_own_texts():
+    video, choices = some_unit_vectors((3, 4), (3, 5, 4))
+    answer = torch.tensor([1, 0, 4])
+    loss = multiple_choice(video, choices, answer, 0.07)
+    torch.testing.assert_close(multiple_choice(video[:, None], choices, answer, 0.07), loss)
+    (gradient,) = torch.autograd.grad(multiple_choice(video[:1], choices[:1], answer[:1], 0.07), choices)
+    assert gradient[0].any() and not gradient[1:].any()
+
+
 def test_template_contrastive_equals_its_formula_and_skips_clips_without_template():
     video, templates = some_unit_vectors((3, 2, 4), (5, 4))
     positives = torch.tensor([[1, 0, 1, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 1, 0]]).bool()
@@ -204,5 +225,8 @@ def test_losses_refuse_what_does_not_fit():
         contrastive(video, text, 0.07, gathered=Gathered(video, text, rank=1))
     with pytest.raises(ValueError, match="got 3 queries and 4 targets"):
         action_temporal_matching(video[:3], video, text, 0.07)
+    for answer, choices in ((4, (4, 5, 3)), (3, (4, 5, 4)), (4, (3, 5, 4)), (4, (5, 4))):
+        with pytest.raises(ValueError, match=r"expected \(B, Q, D\), \(B, K, D\) and \(B,\)"):
+            multiple_choice(video, torch.zeros(choices), torch.zeros(answer, dtype=torch.long), 0.07)
     with pytest.raises(ValueError, match=r"got positives \(4, 3\), expected \(4, 4\)"):
         template_contrastive(video, text, torch.ones(4, 3, dtype=torch.bool), 0.07)

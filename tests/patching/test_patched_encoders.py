@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from paxion.backbones.base import BackboneEncoder, Features
+from paxion.backbones.base import BackboneEncoder, Features, normalise
 from paxion.patching.model import EnsembleEncoder, PatchedEncoder, PatchedModel
 from paxion.patching.recipes import RECIPES, Recipe
 from paxion.patching.train import losses, train, training_data
@@ -63,6 +63,26 @@ def test_the_patched_encoder_sees_the_order_of_frames(tiny_backbone, data, run):
 def test_features_without_tokens_cannot_be_patched(run):
     with pytest.raises(ValueError, match="without tokens"):
         run[0](Features(torch.zeros(2, 16)))
+
+
+@pytest.mark.parametrize("kind", ["xattn", "gated_xattn", "xattn_v2", "side_tuning"])
+def test_the_length_of_the_pooled_vector_counts_for_raw_fusers_only(tiny_backbone, data, kind):
+    features = data.store.read(data.keys[:4])
+    longer = replace(features, pooled=7 * features.pooled)
+    for raw in (False, True):
+        torch.manual_seed(0)
+        model = untrained(tiny_backbone, replace(TINY, fuser=kind, raw_pooled=raw)).eval()
+        change = (model(longer) - model(features)).abs().max()
+        reads_it = raw and kind in ("xattn", "gated_xattn")
+        # A gated fuser starts as the backbone, whatever its length.
+        assert change > 1e-2 if reads_it and kind != "gated_xattn" else change < 1e-5
+        if kind == "xattn" and not raw:
+            pooled = features.pooled / features.pooled.norm(dim=1, keepdim=True) * tiny_backbone.dim**0.5
+            latents = model.patcher(features.tokens.float())
+            torch.testing.assert_close(model(features), normalise(model.fuser(pooled, latents)))
+        if kind == "xattn" and raw:
+            latents = model.patcher(features.tokens.float())
+            torch.testing.assert_close(model(features), normalise(model.fuser(features.pooled, latents)))
 
 
 @pytest.mark.parametrize("name", RECIPES)

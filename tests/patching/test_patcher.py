@@ -177,6 +177,7 @@ def test_patcher_refuses_other_shapes(shape, message):
         ({"latents": 0}, "got latents 0, expected at least 1"),
         ({"frames": 1, "difference_tokens": True}, "expected at least 2 frames"),
         ({"temperature": 0.0}, "expected above 0"),
+        ({"temporal_dropout": 5.0}, "expected 0 or more, below 1"),
     ],
 )
 def test_config_refuses_what_cannot_work(changes, message):

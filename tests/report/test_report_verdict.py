@@ -80,7 +80,7 @@ def test_missing_pieces_are_said(make_score):
 
 
 def test_trust_follows_the_data(make_scores):
-    points = " ".join(trust(make_scores(), {"backbone": {"antonym_cosine": 0.314}}))
+    points = " ".join(trust(make_scores(), {"backbone": {"name": "world", "antonym_cosine": 0.314}}))
     for expected in (
         "800 in world-A", "One training run (seed 0)", "51.3 % on antonym (world-A)", "do not give the answer away",
         "at most 72.4 %, when it sees only the last frame", "on 800 of 800 reversal choices", "0.31)",

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from paxion.video.transform import Transform
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class Features:
     """What a frozen backbone says about B clips."""
 
     pooled: Tensor
-    """(B, D) unit vectors in the joint space."""
+    """(B, D) in the joint space, as the backbone gives them: not always of unit length."""
     tokens: Tensor | None = None
     """(B, T, P, C) tokens, what the patcher reads."""
     frame_vectors: Tensor | None = None
@@ -43,10 +45,20 @@ def normalise(vectors: Tensor) -> Tensor:
     return torch.nn.functional.normalize(vectors, dim=-1)
 
 
+def mean_of_frames(vectors: Tensor, tokens: Tensor | None, frames: int) -> Features:
+    """The features of a frame encoder's clips: their vector is the mean of their frames' unit vectors, re-normalised.
+
+    vectors: (B * T, D), of any length; tokens: (B, T, P, C); frames: T. The features have the precision of the vectors.
+    """
+    each = normalise(vectors.float()).view(-1, frames, vectors.shape[-1])
+    return Features(normalise(each.mean(1)).to(vectors.dtype), tokens, each.to(vectors.dtype))
+
+
 class Backbone(Protocol):
     """A frozen video-language dual encoder.
 
     per_frame: the tokens of a frame depend on no other frame, so a reordered clip has the reordered tokens.
+    A backbone may also have a `projection`, see `token_projection`.
     """
 
     name: str
@@ -60,19 +72,24 @@ class Backbone(Protocol):
     """P"""
     frames: int
     """T, the number of frames that the sampler should take."""
-    size: int
-    """Side of the square input, pixels."""
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    transform: Transform
+    """What a frame goes through first."""
     per_frame: bool
 
     def encode_video(self, video: Tensor) -> Features:
-        """Encode clips (B, T, 3, size, size), normalised float."""
+        """Encode clips (B, T, 3, size, size) that went through `transform`, float32 of any T that the model allows."""
         ...
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Encode K texts to unit vectors (K, D)."""
         ...
+
+
+def token_projection(backbone: Backbone) -> nn.Linear | None:
+    """The backbone's own frozen map from token width C to joint width D (its `projection`), if it has one."""
+    projection = getattr(backbone, "projection", None)
+    assert projection is None or isinstance(projection, nn.Linear)
+    return projection
 
 
 class Encoder(Protocol):

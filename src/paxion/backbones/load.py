@@ -1,19 +1,138 @@
-"""From a name to a backbone: `world`, or `world:PATH` for weights of your own."""
+"""From a name to a backbone: a scheme, what it needs after a colon, and options after commas.
+
+world    clip-vip:/weights/pretrain_clipvip_base_32.pt    hf:openai/clip-vit-base-patch32@3d74acf,frames=16,dtype=bf16
+"""
 
 from __future__ import annotations
 
+import importlib
+import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
 
 from paxion.backbones.base import Backbone
-from paxion.backbones.world import SHIPPED, load_world
-from paxion.records import unknown_name
+from paxion.records import PaxionError, unknown_name
 
-SCHEMES = {"world": "the small order-blind backbone that ships with the package; world:PATH reads other weights"}
+OWN = ("frames", "size", "preprocessing", "vocabulary", "dtype", "compile")
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A kind of backbone."""
+
+    loader: str
+    """module:function, called with the path and those options that it knows; imported when it is needed."""
+    path: str
+    """What follows the colon; brackets around what may be left out."""
+    about: str
+    options: tuple[str, ...]
+
+
+SCHEMES = {
+    "world": Scheme(
+        "paxion.backbones.world:load_world", "[PATH]", "the small order-blind backbone that ships with the package",
+        ("dtype", "compile"),
+    ),
+    "internvideo": Scheme(
+        "paxion.backbones.internvideo:load_internvideo", "PATH", "InternVideo-MM-L/14 or B/16, a published checkpoint",
+        OWN,
+    ),
+    "clip-vip": Scheme(
+        "paxion.backbones.clip_vip:load_clip_vip", "PATH", "CLIP-ViP-B/32 or B/16, a published checkpoint", OWN
+    ),
+    "singularity": Scheme(
+        "paxion.backbones.singularity:load_singularity", "PATH", "Singularity-temporal, a published checkpoint",
+        OWN,
+    ),
+    "hf": Scheme(
+        "paxion.backbones.hugging_face:load_hugging_face", "ID[@REVISION] or FOLDER",
+        "any Hugging Face model with get_text_features and get_image_features or get_video_features",
+        ("frames", "layer", "dtype", "compile"),
+    ),
+    "open-clip": Scheme(
+        "paxion.backbones.open_clip:load_open_clip", "MODEL/PRETRAINED or MODEL/PATH",
+        "a model of open_clip (extra: openclip)", ("frames", "dtype", "compile"),
+    ),
+    "python": Scheme(
+        "paxion.backbones.own:load_own", "FILE.py[:FUNCTION]", "a backbone of your own: the function returns it",
+        ("dtype", "compile"),
+    ),
+}  # fmt: skip
+
+OPTIONS = {
+    "frames": "frames of a clip",
+    "layer": "which layer's tokens the patcher reads, counted as the model does; -1 is the last",
+    "size": "side of the input in pixels, if not as trained: positions are interpolated",
+    "preprocessing": "own (as the backbone was trained) or paper (as published with Paxion)",
+    "vocabulary": "file or folder of the tokenizer",
+    "dtype": "precision of the backbone: float32, bf16 or fp16",
+    "compile": "yes: torch.compile",
+}
+NUMBERS = ("frames", "layer", "size")
+DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def load_backbone(name: str, device: str = "cpu") -> Backbone:
-    """The frozen backbone of a name, in eval mode on `device`. Raises PaxionError for a name that is not known."""
-    scheme, _, path = name.partition(":")
+    """The frozen backbone of a name, in eval mode on `device`.
+
+    Raises PaxionError for a scheme or option that is not known, and for weights that are missing or do not fit.
+    """
+    scheme, path, options = parse(name)
+    module, _, function = SCHEMES[scheme].loader.partition(":")
+    numbers = dict.fromkeys(NUMBERS, int)
+    own = {key: numbers.get(key, str)(value) for key, value in options.items() if key not in ("dtype", "compile")}
+    backbone: Any = getattr(importlib.import_module(module), function)(path, **own)
+    if not isinstance(backbone, nn.Module):
+        if options.keys() & {"dtype", "compile"} or device != "cpu":
+            raise PaxionError(
+                f"{name} is no torch module, so it cannot be moved or converted; derive it from nn.Module"
+            )
+        return cast(Backbone, backbone)
+    backbone = backbone.to(device)
+    if "dtype" in options:
+        backbone = backbone.to(DTYPES[options["dtype"]])
+        backbone.revision += f"-{options['dtype']}"
+    if options.get("compile") == "yes":
+        backbone.encode_video = torch.compile(backbone.encode_video)
+    return cast(Backbone, backbone)
+
+
+def absolute(name: str) -> str:
+    """The same name with its files and folders given from the root: it still holds in another folder."""
+    scheme, path, options = parse(name)
+    path, vocabulary = (
+        str(Path(part).resolve()) if part and Path(part).exists() else part
+        for part in (path, options.get("vocabulary", ""))
+    )
+    if vocabulary:
+        options["vocabulary"] = vocabulary
+    return "".join([scheme, f":{path}" if path else "", *(f",{key}={value}" for key, value in options.items())])
+
+
+def parse(name: str) -> tuple[str, str, dict[str, str]]:
+    """The scheme, the path and the options of a backbone's name, checked."""
+    rest = name
+    options: dict[str, str] = {}
+    while found := re.fullmatch(r"(.*),([a-z]+)=([^,]*)", rest, re.DOTALL):
+        rest, options = found[1], {found[2]: found[3], **options}
+    scheme, _, path = rest.partition(":")
     if scheme not in SCHEMES:
         raise unknown_name("backbone", scheme, SCHEMES)
-    return load_world(Path(path) if path else SHIPPED).to(device)
+    known = SCHEMES[scheme]
+    if not path and not known.path.startswith("["):
+        raise PaxionError(f"got backbone {name!r}, expected {scheme}:{known.path}")
+    for key, value in options.items():
+        if key not in known.options:
+            raise unknown_name(f"option of {scheme}", key, known.options)
+        if key in NUMBERS and not re.fullmatch(r"-?\d+", value):
+            raise PaxionError(f"got {key}={value}, expected a whole number")
+        if key in ("frames", "size") and int(value) < 1:
+            raise PaxionError(f"got {key}={value}, expected at least 1")
+        choices = {"dtype": tuple(DTYPES), "compile": ("yes", "no"), "preprocessing": ("own", "paper")}.get(key)
+        if choices and value not in choices:
+            raise unknown_name(key, value, choices)
+    return scheme, path, options

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from paxion.backbones.base import Features, normalise
 from paxion.files import write_bytes
 from paxion.records import PaxionError
+from paxion.video.transform import Transform
 
 SHIPPED = Path(__file__).parent / "weights" / "world.safetensors"
 PADDING, UNKNOWN = 0, 1
@@ -68,14 +69,13 @@ class WorldBackbone(nn.Module):
 
     name = "world"
     per_frame = True
-    mean = (0.5, 0.5, 0.5)
-    std = (0.25, 0.25, 0.25)
 
     def __init__(self, config: WorldConfig) -> None:
         super().__init__()
         self.config = config
         self.revision = "untrained"
-        self.dim, self.token_width, self.frames, self.size = config.dim, config.width, config.frames, config.size
+        self.dim, self.token_width, self.frames = config.dim, config.width, config.frames
+        self.transform = Transform(config.size, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
         grid = config.size // 16
         self.tokens_per_frame = grid * grid + 1
         width = config.width
@@ -97,6 +97,11 @@ class WorldBackbone(nn.Module):
         self.text_norm, self.text_out = nn.LayerNorm(width), nn.Linear(width, config.dim, bias=False)
         self.logit_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
 
+    @property
+    def projection(self) -> nn.Linear:
+        """From token width C to joint width D."""
+        return self.frame_out
+
     def frames_forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Frames (N, 3, size, size) to vectors (N, D), not normalised, and the patcher's tokens (N, P, C)."""
         patches = self.stem(frames).flatten(2).transpose(1, 2)
@@ -109,7 +114,7 @@ class WorldBackbone(nn.Module):
     def encode_video(self, video: Tensor) -> Features:
         """Clips (B, T, 3, size, size), normalised by mean and std, to features."""
         batch, frames = video.shape[:2]
-        vectors, tokens = self.frames_forward(video.flatten(0, 1))
+        vectors, tokens = self.frames_forward(video.flatten(0, 1).to(self.word.weight.dtype))
         frame_vectors = vectors.view(batch, frames, -1)
         return Features(
             pooled=normalise(frame_vectors.mean(1)),
@@ -169,8 +174,12 @@ def _header(path: Path) -> dict[str, Any]:
     return header
 
 
-def load_world(path: Path = SHIPPED) -> WorldBackbone:
-    """The frozen world backbone in eval mode, float32. Raises PaxionError for a missing or foreign file."""
+def load_world(path: Path | str = SHIPPED) -> WorldBackbone:
+    """The frozen world backbone in eval mode, float32. Raises PaxionError for a missing or foreign file.
+
+    path: empty for the weights that ship with the package.
+    """
+    path = Path(path) if str(path) else SHIPPED
     config = _header(path)["config"]
     try:
         model = WorldBackbone(WorldConfig(**{**config, "vocabulary": tuple(config["vocabulary"])}))

@@ -74,7 +74,7 @@ def extract(
     store = FeatureStore(root, spec_of(backbone, sampler))
     keys = {sample.id: clip_key(video_path(manifest, sample), sample) for sample in samples}
     if BLIND not in store:
-        grey = blind_clip(backbone.frames, backbone.size, backbone.size)
+        grey = blind_clip(backbone.frames, backbone.transform.size, backbone.transform.size)
         store.append([BLIND], _encode(backbone, [_prepared(backbone, grey)], device), {})
     variants = [] if store.reorderable else [name for name in controls if name not in ("none", BLIND)]
     wanted = list(dict.fromkeys(("none", *variants)))
@@ -149,7 +149,7 @@ def _processes(workers: int | None) -> int:
 
 
 def _prepared(backbone: Backbone, frames: Tensor) -> Tensor:
-    return prepare(frames, backbone.size, backbone.mean, backbone.std)
+    return prepare(frames, backbone.transform)
 
 
 @torch.inference_mode()

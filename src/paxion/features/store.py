@@ -27,6 +27,7 @@ from paxion.backbones.base import Backbone, Features
 from paxion.files import make_folder, replacing, write_text
 from paxion.records import PaxionError, Sample
 from paxion.video.controls import frame_order
+from paxion.video.transform import Transform
 
 BLIND = "blind"
 """Key of the one grey clip."""
@@ -40,7 +41,7 @@ class StoreSpec:
     revision: str
     sampler: str
     frames: int
-    size: int
+    transform: Transform
     dtype: str = "float16"
 
     @property
@@ -52,7 +53,7 @@ class StoreSpec:
 
 def spec_of(backbone: Backbone, sampler: str = "midpoint") -> StoreSpec:
     """The specification of a backbone's features."""
-    return StoreSpec(backbone.name, backbone.revision, sampler, backbone.frames, backbone.size)
+    return StoreSpec(backbone.name, backbone.revision, sampler, backbone.frames, backbone.transform)
 
 
 def clip_key(video: Path, sample: Sample) -> str:

@@ -1,12 +1,12 @@
-"""Adapters on disk: a few MB of safetensors and a JSON card, never the backbone."""
+"""Adapters on disk: a few MB of safetensors and a JSON card, never the backbone (but a KP-Transformer's projection)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from paxion import __version__
 from paxion.backbones.base import Backbone
 from paxion.files import make_folder, write_bytes, write_text
+from paxion.patching.baselines import TransformerConfig
 from paxion.patching.fuser import FuserConfig
 from paxion.patching.model import PatchedEncoder, PatchedModel
 from paxion.patching.patcher import PatcherConfig
@@ -21,49 +22,125 @@ from paxion.patching.recipes import Recipe
 from paxion.records import PaxionError
 
 CARD, WEIGHTS = "adapter.json", "adapter.safetensors"
+PATCHERS: dict[str, type[PatcherConfig] | type[TransformerConfig]] = {
+    "perceiver": PatcherConfig,
+    "transformer": TransformerConfig,
+}
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What an adapter folder holds."""
+
+    name: str
+    backbone: str
+    """The name and revision of the backbone that it was trained on."""
+    revision: str
+    source: str | None
+    """What `load_backbone` made that backbone from, where it is known."""
+    model: PatchedModel
+    """In eval mode."""
 
 
 def save_adapter(
-    folder: Path, name: str, model: PatchedModel, backbone: Backbone, recipe: Recipe, provenance: Mapping[str, Any]
+    folder: Path,
+    name: str,
+    model: PatchedModel,
+    backbone: Backbone,
+    recipe: Recipe | None,
+    provenance: Mapping[str, Any],
+    source: str | None = None,
 ) -> None:
-    """Write a trained patcher (and fuser) with what is needed to load it again. The card is written last."""
+    """Write a trained patcher (and fuser) with what is needed to load it again. The card is written last.
+
+    recipe: None when it was not trained here. source: what `load_backbone` was given, so that the adapter can find its
+    backbone by itself.
+    """
     make_folder(folder)
     weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     write_bytes(folder / WEIGHTS, save(weights))
+    config = model.patcher.config
+    kind = next(kind for kind, known in PATCHERS.items() if isinstance(config, known))
     card = {
         "paxion": __version__,
         "name": name,
-        "backbone": {"name": backbone.name, "revision": backbone.revision},
-        "patcher": asdict(model.patcher.config),
+        "backbone": {"name": backbone.name, "revision": backbone.revision, "source": source},
+        "patcher": {"kind": kind, **asdict(config)},
         "fuser": None if model.fuser is None else asdict(model.fuser.config),
-        "recipe": asdict(recipe),
+        "recipe": None if recipe is None else asdict(recipe),
         "provenance": dict(provenance),
     }
     write_text(folder / CARD, json.dumps(card, indent=1) + "\n")
 
 
-def load_adapter(folder: Path, backbone: Backbone, device: str = "cpu") -> PatchedEncoder:
-    """The patched model of an adapter folder, in eval mode, on the backbone that it was trained on.
-
-    Raises PaxionError when the folder is no adapter, or was trained on another backbone or revision.
-    """
+def read_adapter(folder: Path) -> Adapter:
+    """An adapter without its backbone. Raises PaxionError when the folder is none, or is damaged."""
+    adapter = _adapter(folder)
     try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        fuser = card["fuser"] and FuserConfig(**card["fuser"])
-        model = PatchedModel(PatcherConfig(**card["patcher"]), fuser)
-        trained_on, name = (card["backbone"]["name"], card["backbone"]["revision"]), str(card["name"])
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise PaxionError(
-            f"{folder} is no adapter ({CARD}: {type(error).__name__}: {error}); give one made by paxion patch or fuse"
-        ) from None
-    if trained_on != (backbone.name, backbone.revision):
-        raise PaxionError(
-            f"{folder} was trained on {trained_on[0]} {trained_on[1]}, got {backbone.name} "
-            f"{backbone.revision}; load that backbone, or train again"
-        )
-    try:
-        model.load_state_dict(load_file(folder / WEIGHTS))
+        adapter.model.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise PaxionError(f"{folder / WEIGHTS} cannot be loaded ({reason}); train again, or copy it again") from None
-    return PatchedEncoder(name, backbone, model.to(device).eval().requires_grad_(False))
+    return adapter
+
+
+def adapter_backbone(folder: Path) -> str | None:
+    """What `load_backbone` makes an adapter's backbone from, or None where its card does not say.
+
+    Raises PaxionError when the folder is no adapter.
+    """
+    return _adapter(folder).source
+
+
+def load_adapter(folder: Path, backbone: Backbone, device: str = "cpu") -> PatchedEncoder:
+    """The patched model of an adapter folder, in eval mode, on the backbone that it was trained on.
+
+    Raises PaxionError when the folder is no adapter, or was trained on another backbone, revision or number of frames.
+    """
+    adapter = read_adapter(folder)
+    if (adapter.backbone, adapter.revision) != (backbone.name, backbone.revision):
+        raise PaxionError(
+            f"{folder} was trained on {adapter.backbone} {adapter.revision}, got {backbone.name} "
+            f"{backbone.revision}; load that backbone, or train again"
+        )
+    for name, value in asdict(adapter.model.patcher.config).items():
+        given = getattr(backbone, name, value)
+        if name in ("dim", "token_width", "frames", "tokens_per_frame") and given != value:
+            advice = f"load it with frames={value}" if name == "frames" else "load another, or train again"
+            raise PaxionError(f"{folder} was trained on {name} {value}, got a backbone with {given}; {advice}")
+    return PatchedEncoder(adapter.name, backbone, adapter.model.to(device).requires_grad_(False))
+
+
+def _adapter(folder: Path) -> Adapter:
+    """What the card says, with a model whose weights are yet to be read."""
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        trained_on = card["backbone"]
+        # Cards without a kind are older than the KP-Transformer.
+        patcher = {"kind": "perceiver", **card["patcher"]}
+        config = _config(PATCHERS[patcher.pop("kind")], patcher)
+        fuser = None if card["fuser"] is None else _config(FuserConfig, card["fuser"])
+        source = trained_on.get("source")
+        return Adapter(
+            name=str(card["name"]),
+            backbone=str(trained_on["name"]),
+            revision=str(trained_on["revision"]),
+            source=None if source is None else str(source),
+            model=PatchedModel(config, fuser).eval(),
+        )
+    except Exception as error:  # There is no end to how a card can be damaged.
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise PaxionError(f"{folder} is no adapter ({CARD}: {reason}); give one made by paxion patch or fuse") from None
+
+
+def _config(kind: type[Config], values: Mapping[str, Any]) -> Config:
+    """A configuration from its entries in a card, of the right types."""
+    types = get_type_hints(kind)
+    for name, value in values.items():
+        expected = types.get(name)
+        if expected in (int, bool) and type(value) is not expected:
+            raise TypeError(f"{name} is {value!r}, expected {expected.__name__}")
+        if expected is float and type(value) not in (int, float):
+            raise TypeError(f"{name} is {value!r}, expected a number")
+    return kind(**values)

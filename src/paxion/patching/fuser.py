@@ -29,6 +29,9 @@ class FuserConfig:
     dim_head: int = 64
     ff_mult: int = 2
     temperature: float = 0.07
+    raw_pooled: bool = False
+    """Read the backbone's vectors as they leave its projection, as the published fusers do. Otherwise they are brought
+    to the length sqrt(D) first, whatever the backbone gives."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -67,8 +70,8 @@ class KnowledgeFuser(nn.Module):
         """Fuse a batch of clips.
 
         Args:
-            pooled: (B, D), the backbone's vectors. The paper feeds them as they leave the projection, not normalised;
-                their length sets how much of the residual they are (side_tuning normalises them).
+            pooled: (B, D), the backbone's vectors, at the length that `raw_pooled` says: it sets how much of the
+                residual they are (side_tuning normalises them, xattn_v2 does not read them).
             latents: (B, Q, D), the patcher's output, not normalised.
             tokens: (B, T, P, C), without any code added; needed by xattn_v2 only.
 

@@ -9,16 +9,25 @@ import torch
 from torch import Tensor, nn
 
 from paxion.backbones.base import Backbone, Features, normalise
+from paxion.patching.baselines import TransformerConfig, TransformerPatcher
 from paxion.patching.fuser import FuserConfig, KnowledgeFuser
 from paxion.patching.patcher import KnowledgePatcher, PatcherConfig
 
 
 class PatchedModel(nn.Module):
-    """The trainable part: Knowledge Patcher, then Knowledge Fuser if there is one. The backbone is not in it."""
+    """The trainable part: Knowledge Patcher, then Knowledge Fuser if there is one. The backbone is not in it.
 
-    def __init__(self, patcher: PatcherConfig, fuser: FuserConfig | None = None) -> None:
+    A KP-Transformer may stand in for the patcher.
+    """
+
+    patcher: KnowledgePatcher | TransformerPatcher
+
+    def __init__(self, patcher: PatcherConfig | TransformerConfig, fuser: FuserConfig | None = None) -> None:
         super().__init__()
-        self.patcher = KnowledgePatcher(patcher)
+        if isinstance(patcher, PatcherConfig):
+            self.patcher = KnowledgePatcher(patcher)
+        else:
+            self.patcher = TransformerPatcher(patcher)
         self.fuser = None if fuser is None else KnowledgeFuser(fuser)
 
     @property
@@ -33,8 +42,10 @@ class PatchedModel(nn.Module):
         tokens = features.tokens.to(self.temperature.dtype)
         latents = self.patcher(tokens)
         if self.fuser is not None:
-            # The fuser expects vectors as they leave a projection; unit ones would vanish beside its residual branches.
-            pooled = features.pooled.to(latents.dtype) * latents.shape[-1] ** 0.5
+            pooled = features.pooled.to(latents.dtype)
+            if not self.fuser.config.raw_pooled:
+                # Unit vectors would vanish beside the fuser's residual branches.
+                pooled = normalise(pooled) * latents.shape[-1] ** 0.5
             latents = self.fuser(pooled, latents, tokens)
         return normalise(latents)
 

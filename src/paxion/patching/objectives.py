@@ -15,6 +15,7 @@ __all__ = [
     "antonym_pair",
     "contrastive",
     "gather",
+    "multiple_choice",
     "template_contrastive",
 ]
 
@@ -139,6 +140,42 @@ def antonym_pair(
     """
     scores = [paired_similarity(video, text), paired_similarity(video, antonym)]
     return _first_wins(scores, temperature, label_smoothing, has_antonym)
+
+
+def multiple_choice(
+    video: Tensor,
+    choices: Tensor,
+    answer: Tensor,
+    temperature: Tensor | float,
+    *,
+    label_smoothing: float = 0.1,
+) -> Tensor:
+    """Given the clip, pick the answer among texts of its own: 5 choices, or 10 with the antonym of each.
+
+    Use it as the main loss of training on questions, where other clips' texts answer other questions.
+
+    Args:
+        video: (B, Q, D) patcher latents, or (B, 1, D) or (B, D) fused vectors.
+        choices: (B, K, D), each clip's texts (question and answer in one).
+        answer: (B,) whole numbers, which choice is right.
+        temperature: divides the similarities.
+        label_smoothing: share of the target spread over the choices (the paper's KP-Transformer: 0).
+
+    Returns:
+        A scalar.
+
+    Raises:
+        ValueError: the shapes do not fit.
+
+    Source: Paxion (NeurIPS 2023), published code.
+    """
+    fit = video.ndim in (2, 3) and choices.ndim == 3 and video.shape[:: video.ndim - 1] == choices.shape[::2]
+    if not fit or answer.shape != choices.shape[:1]:
+        got = f"video {tuple(video.shape)}, choices {tuple(choices.shape)} and answer {tuple(answer.shape)}"
+        raise ValueError(f"got {got}, expected (B, Q, D), (B, K, D) and (B,)")
+    vectors = video if video.ndim == 3 else video[:, None]
+    logits = torch.einsum("bqd,bkd->bqk", vectors, choices).amax(1) / temperature
+    return F.cross_entropy(logits, answer, label_smoothing=label_smoothing)
 
 
 def template_contrastive(video: Tensor, templates: Tensor, positives: Tensor, temperature: Tensor | float) -> Tensor:

@@ -11,11 +11,13 @@ import re
 
 from torch import Tensor
 
+from paxion.patching.model import PatchedModel
+from paxion.patching.patcher import KnowledgePatcher
 from paxion.records import PaxionError
 
 # What a checkpoint may hold besides: the frozen backbone, and the other of the two things that are read here.
 _NOT_PATCHER = ("vl_backbone.", "knowledge_fuser.", "alpha")
-_NOT_FUSER = ("vl_backbone.", "vision_perceiver.", "temporal_embedding")
+_NOT_FUSER = ("vl_backbone.", "vision_perceiver.", "vision_adaptor.", "temporal_embedding")
 
 _ATTENTION = {
     "norm_media.weight": "norm_media.weight",
@@ -28,6 +30,28 @@ _ATTENTION = {
 }
 _FUSER_NORMS = {"norm_media": "norm_kv", "norm_latents": "norm_q"}
 _FEED_FORWARD = ("0.weight", "0.bias", "1.weight", "3.weight")
+_TRANSFORMER = {
+    "self_attn.in_proj_": "qkv.",
+    "self_attn.out_proj.": "out.",
+    "linear1.": "mlp.0.",
+    "linear2.": "mlp.3.",
+    "norm1.": "attention_norm.",
+    "norm2.": "mlp_norm.",
+}
+
+
+def model_to_official(model: PatchedModel) -> dict[str, Tensor]:
+    """A model's own weights by their published names, without the frozen projection of a KP-Transformer.
+
+    Published files have one temperature: with a fuser it is the fuser's, which is the one in use. Writing into what is
+    returned writes into the model.
+
+    Raises:
+        PaxionError: a part of the patcher has no published counterpart.
+    """
+    perceives = isinstance(model.patcher, KnowledgePatcher)
+    state = (patcher_to_official if perceives else transformer_to_official)(model.patcher.state_dict())
+    return state if model.fuser is None else state | fuser_to_official(model.fuser.state_dict())
 
 
 def patcher_from_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -72,6 +96,21 @@ def fuser_to_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return _renamed(state, _inverse(_fuser_names(state)))
 
 
+def transformer_to_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The published state of a TransformerPatcher from ours; the projection, which is the backbone's, is passed over.
+
+    Raises:
+        PaxionError: a key is missing or unknown.
+    """
+    names = {
+        f"layer.{ours}{kind}": f"vision_adaptor.transformer_encoder.layers.0.{theirs}{kind}"
+        for theirs, ours in _TRANSFORMER.items()
+        for kind in ("weight", "bias")
+    }
+    own = {key: value for key, value in state.items() if not key.startswith("projection.")}
+    return _renamed(own, {"temperature": "temp", **names})
+
+
 def _patcher_names(state: dict[str, Tensor]) -> dict[str, str]:
     """Published name to ours, for a patcher like the one in `state`, which is in either layout."""
     names = {"temp": "temperature"}
@@ -102,10 +141,14 @@ def _fuser_names(state: dict[str, Tensor]) -> dict[str, str]:
     return names
 
 
+def modern(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A published state in today's spelling: older files say knowledge_perceiver for vision_perceiver."""
+    return {re.sub("^knowledge_perceiver", "vision_perceiver", key): value for key, value in state.items()}
+
+
 def _without(state: dict[str, Tensor], foreign: tuple[str, ...]) -> dict[str, Tensor]:
     """The published state in today's spelling, less the keys that start with `foreign`."""
-    modern = {re.sub("^knowledge_perceiver", "vision_perceiver", key): value for key, value in state.items()}
-    return {key: value for key, value in modern.items() if not key.startswith(foreign)}
+    return {key: value for key, value in modern(state).items() if not key.startswith(foreign)}
 
 
 def _renamed(state: dict[str, Tensor], names: dict[str, str]) -> dict[str, Tensor]:

@@ -49,8 +49,10 @@ class PatcherConfig:
                 raise ValueError(f"got {field.name} {value}, expected at least 1")
         if self.difference_tokens and self.frames < 2:
             raise ValueError(f"got {self.frames} frame with difference_tokens, expected at least 2 frames")
-        if self.temperature <= 0:
+        if not self.temperature > 0:
             raise ValueError(f"got temperature {self.temperature}, expected above 0")
+        if not 0 <= self.temporal_dropout < 1:
+            raise ValueError(f"got temporal_dropout {self.temporal_dropout}, expected 0 or more, below 1")
 
 
 class KnowledgePatcher(nn.Module):

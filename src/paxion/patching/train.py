@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paxion.backbones.base import Backbone, Features, text_vectors
+from paxion.backbones.base import Backbone, Features, text_vectors, token_projection
 from paxion.features.store import FeatureStore
 from paxion.files import make_folder, write_bytes
+from paxion.patching.baselines import TransformerPatcher
 from paxion.patching.model import PatchedModel
 from paxion.patching.objectives import action_temporal_matching, antonym_pair, contrastive, template_contrastive
 from paxion.patching.recipes import Recipe
@@ -136,15 +137,11 @@ def train(
     """Train by a recipe; returns the model in eval mode.
 
     folder: gets `log.jsonl` (a line an epoch) and `checkpoint.pt`; a run that was killed goes on after its last whole
-    epoch and ends with the same weights. start: a trained patcher to begin from, which keeps its own sizes. tick gets
-    each epoch's line. Raises PaxionError when the folder holds the checkpoint of another training.
+    epoch and ends with the same weights. start: what to begin from, see `beginning`. tick gets each epoch's line.
+    Raises PaxionError when the folder holds the checkpoint of another training.
     """
     torch.manual_seed(seed)
-    sizes = backbone.dim, backbone.token_width, backbone.frames, backbone.tokens_per_frame
-    patcher = recipe.patcher_config(*sizes) if start is None else start.patcher.config
-    model = PatchedModel(patcher, recipe.fuser_config(*sizes[:2])).to(device)
-    if start is not None:
-        model.patcher.load_state_dict(start.patcher.state_dict())
+    model = beginning(recipe, backbone, start).to(device)
     model.patcher.requires_grad_(recipe.fuser is None or recipe.joint)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=recipe.rate, weight_decay=recipe.weight_decay)
@@ -190,6 +187,31 @@ def train(
     return model.eval()
 
 
+def beginning(recipe: Recipe, backbone: Backbone, start: PatchedModel | None = None) -> PatchedModel:
+    """The model that a training begins with: the recipe's for this backbone, or what was trained before.
+
+    start: its patcher is taken as it is, with its own sizes and temperature, and so is its fuser if the recipe has one
+    of that kind; a recipe without a fuser trains the patcher alone.
+    """
+    sizes = backbone.dim, backbone.token_width
+    fuser = recipe.fuser_config(*sizes)
+    if start is None:
+        projection = token_projection(backbone)
+        patcher = recipe.patcher_config(*sizes, backbone.frames, backbone.tokens_per_frame, projection)
+        model = PatchedModel(patcher, fuser)
+        if isinstance(model.patcher, TransformerPatcher):
+            model.patcher.read_projection(projection)
+        return model
+    kept = start.fuser
+    if kept is not None and kept.config.kind != recipe.fuser:
+        kept = None
+    model = PatchedModel(start.patcher.config, fuser if kept is None else kept.config)
+    model.patcher.load_state_dict(start.patcher.state_dict())
+    if model.fuser is not None and kept is not None:
+        model.fuser.load_state_dict(kept.state_dict())
+    return model
+
+
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     """The rate at a step of the run: a linear warm-up, then a cosine down to zero or a constant."""
     rate = recipe.rate * min(1.0, (step + 1) / max(1, recipe.warmup))
@@ -201,7 +223,7 @@ def _digest(model: PatchedModel | None) -> str | None:
     if model is None:
         return None
     total = hashlib.sha256()
-    for name, values in model.patcher.state_dict().items():
+    for name, values in model.state_dict().items():
         total.update(name.encode() + values.detach().cpu().numpy().tobytes())
     return total.hexdigest()[:16]
 

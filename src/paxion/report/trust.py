@@ -122,12 +122,14 @@ def _ties(scores: Sequence[Score]) -> str:
 
 
 def _hard_negatives(provenance: Mapping[str, object]) -> str:
+    backbone = provenance.get("backbone")
+    if not isinstance(backbone, Mapping) or backbone.get("name") != "world":
+        return ""
     text = (
         "The text tower of the backbone was trained with antonym pairs as hard text negatives, so that a caption and "
         "its opposite do not get the same vector"
     )
-    backbone = provenance.get("backbone")
-    cosine = backbone.get("antonym_cosine") if isinstance(backbone, Mapping) else None
+    cosine = backbone.get("antonym_cosine")
     if isinstance(cosine, int | float):
         text += f" (mean cosine of the two: {cosine:.2f})"
         if cosine < SEPARATE:

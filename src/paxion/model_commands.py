@@ -1,0 +1,216 @@
+"""What probe, models, check, import and export do: call the library, show the result, write the files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from paxion.backbones.base import Backbone, BackboneEncoder, Encoder
+from paxion.backbones.catalogue import CATALOGUE
+from paxion.backbones.load import OPTIONS, SCHEMES, absolute, load_backbone
+from paxion.commands import compute_features, device, page, say, show
+from paxion.evaluation.evaluate import Evaluation, evaluate, mirror
+from paxion.evaluation.separation import PAIRS
+from paxion.files import make_folder
+from paxion.manifest import manifest_hash, read_manifest
+from paxion.patching.checkpoint import CARD, adapter_backbone, load_adapter
+from paxion.patching.exchange import export_official, import_official
+from paxion.records import SPLITS, TASKS, PaxionError, Sample, unknown_name
+from paxion.results import Results, provenance, write_results
+from paxion.testing import check_encoder
+from paxion.video.controls import CONTROLS
+from paxion.world.generate import WorldPlan, draw_split
+
+DEFAULT = "world"
+COMPARED = {
+    "equal": "the one that you gave, number for number",
+    "not in the file": "not in the file, so that nothing tells whether it is the one that you gave",
+    "not compared": "of a kind that cannot be compared with the one that you gave",
+}
+"""What `import_official` found, in words."""
+
+
+@dataclass(frozen=True)
+class OnBackbone:
+    """Models that share a backbone, and so its features."""
+
+    backbone: Backbone
+    encoders: list[Encoder]
+
+
+def load_models(names: Sequence[str], backbone: str | None = None) -> list[OnBackbone]:
+    """Models by name, grouped by their backbone, which is loaded once.
+
+    names: `backbone`, names that `load_backbone` knows, adapter folders.
+    backbone: what `backbone` stands for and what adapters are put on; by default what they were trained on.
+    """
+    groups: dict[str, OnBackbone] = {}
+    taken: set[str] = set()
+    for name in names:
+        is_backbone = name == "backbone" or name.partition(":")[0].partition(",")[0] in SCHEMES
+        # A folder may bear the name of a scheme, as `paxion world` makes one.
+        is_adapter = Path(name).is_dir() and (not is_backbone or (Path(name) / CARD).exists())
+        if not is_adapter and not is_backbone:
+            beside = (str(path.parent) for path in sorted(Path(name).parent.glob(f"*/{CARD}")))
+            known = ["backbone", *SCHEMES, *beside]
+            raise unknown_name("model", name, known)
+        if is_adapter:
+            source = backbone or adapter_backbone(Path(name)) or DEFAULT
+        else:
+            source = (backbone or DEFAULT) if name == "backbone" else name
+        if source not in groups:
+            groups[source] = OnBackbone(load_backbone(source, device()), [])
+        on = groups[source]
+        encoder: Encoder
+        if is_adapter:
+            encoder = load_adapter(Path(name), on.backbone, device())
+            # Two adapters of one recipe are two models: their scores must not share a name.
+            encoder = replace(encoder, name=name) if encoder.name in taken else encoder
+        else:
+            encoder = BackboneEncoder("backbone" if name == "backbone" else name, on.backbone)
+        taken.add(encoder.name)
+        on.encoders.append(encoder)
+    if not groups:
+        raise PaxionError("got no models, expected `backbone`, names of backbones, or folders of adapters")
+    if len(groups) == 1:
+        # With one backbone in the run, the page can say of it what it says of `backbone`.
+        (on,) = groups.values()
+        encoders = [
+            replace(encoder, name="backbone") if isinstance(encoder, BackboneEncoder) else encoder
+            for encoder in on.encoders
+        ]
+        return [OnBackbone(on.backbone, list({encoder.name: encoder for encoder in encoders}.values()))]
+    return list(groups.values())
+
+
+def probe(
+    console: Console,
+    manifest: Path,
+    models: tuple[str, ...],
+    out: Path,
+    split: str,
+    tasks: tuple[str, ...],
+    controls: tuple[str, ...],
+    backbone: str | None,
+    store: Path,
+    seed: int,
+) -> int:
+    """Probe models on one split of a manifest and write results, rows and the page."""
+    if split not in SPLITS:
+        raise unknown_name("split", split, SPLITS)
+    offered = [control for control in CONTROLS if control != "reversed"]
+    controls = tuple(offered) if "all" in controls else tuple(dict.fromkeys(controls))
+    tasks, models = tuple(dict.fromkeys(tasks)), tuple(dict.fromkeys(models))
+    for kind, names, known in (("task", tasks, TASKS), ("control", controls, offered)):
+        if not names:
+            raise PaxionError(f"got no {kind}, expected some of {', '.join(known)}")
+        for name in names:
+            if name not in known:
+                raise unknown_name(kind, name, known)
+    make_folder(out)
+    groups = load_models(models, backbone)
+    samples = [sample for sample in read_manifest(manifest) if sample.split == split]
+    if not samples:
+        raise PaxionError(f"{manifest} has no {split} rows; give another --split or manifest")
+    by_data: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_data.setdefault(sample.source or manifest.stem, []).append(sample)
+    evaluation = Evaluation()
+    for on in groups:
+        mirrored = [other for control in controls if (other := mirror(control, on.backbone.frames))]
+        wanted = ("reversed", *controls, *mirrored)
+        extracted = compute_features(console, on.backbone, manifest, samples, store, controls=wanted)
+        for data, rows in by_data.items():
+            for encoder in on.encoders:
+                evaluation.add(
+                    evaluate(
+                        encoder, extracted.store, extracted.keys, rows,
+                        data=data, tasks=tasks, controls=controls, seed=seed, reasons=extracted.missed, device=device(),
+                    )
+                )  # fmt: skip
+    backbones = [{"name": on.backbone.name, "revision": on.backbone.revision} for on in groups]
+    described = {
+        "seed": seed,
+        "manifest": {"path": str(manifest), "hash": manifest_hash(manifest), "split": split},
+        "sampler": extracted.store.spec.sampler,
+        "backbone": backbones[0],
+        **({"backbones": backbones} if len(backbones) > 1 else {}),
+        "models": list(models),
+        "missed": evaluation.missed,
+    }
+    results = Results(provenance(**described), evaluation.scores)
+    write_results(out, results, evaluation.rows)
+    show(console, results)
+    page(out, results, evaluation, by_data, manifest, seed)
+    say(console, f"the page: {out / 'report.html'}")
+    return 0
+
+
+def list_models(console: Console) -> int:
+    """Print the kinds of backbone, their options and known models with their sizes."""
+    kinds = Table("backbone", "what it is", "options", title="Kinds of backbone")
+    for name, scheme in SCHEMES.items():
+        path = scheme.path.replace("[PATH]", "[:PATH]") if scheme.path.startswith("[") else f":{scheme.path}"
+        kinds.add_row(escape(name + path), scheme.about, ", ".join(scheme.options))
+    console.print(kinds)
+    for name, about in OPTIONS.items():
+        say(console, f"  ,{name}=...  {about}")
+    sizes = Table(title="Known models")
+    sizes.add_column("backbone", overflow="fold")
+    for column in ("D", "C", "P", "T", "pixels", "MB a clip"):
+        sizes.add_column(column, justify="right")
+    sizes.add_column("per_frame")
+    for known in CATALOGUE:
+        numbers = known.dim, known.token_width, known.tokens_per_frame, known.frames, known.size
+        stored = f"{known.bytes_per_clip / 1e6:.2f}"
+        sizes.add_row(known.name, *map(str, numbers), stored, "yes" if known.per_frame else "no")
+    console.print(sizes)
+    say(console, "D joint width, C token width, P tokens a frame, T frames, MB a clip: its tokens in a feature store.")
+    return 0
+
+
+def check(console: Console, model: str, manifest: Path | None, backbone: str | None, seed: int) -> int:
+    """Check a model against the contract of a backbone, and measure its antonym cosine."""
+    pairs: Sequence[tuple[str, str]] = PAIRS
+    if manifest is not None:
+        samples = read_manifest(manifest)
+        pairs = list(dict.fromkeys((sample.caption, sample.antonym) for sample in samples if sample.antonym))
+    (on,) = load_models([model], backbone)
+    if manifest is None and on.backbone.name == DEFAULT:
+        # The small backbone knows the words of its world only.
+        drawn = [clip.sample for clip in draw_split(WorldPlan(val=210), "A", "val")]
+        pairs = list(dict.fromkeys((sample.caption, sample.antonym) for sample in drawn if sample.antonym))
+    encoder = on.encoders[0]
+    report = check_encoder(on.backbone if isinstance(encoder, BackboneEncoder) else encoder, pairs, seed=seed)
+    for line in report.checks:
+        say(console, f"{'ok  ' if line.passed else 'FAIL'}  {line.name:<23} {line.detail}".rstrip())
+    if report.separation is not None:
+        say(console, f"The text tower {report.verdict()}.")
+    failed = report.failures()
+    if failed:
+        more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        raise PaxionError(f"{model} breaks the contract: {failed[0]}{more}; see docs/backbones.md")
+    return 0
+
+
+def import_checkpoint(
+    console: Console, checkpoint: Path, backbone: str, out: Path, heads: int | None, pooled: bool
+) -> int:
+    """Turn a published checkpoint into an adapter."""
+    source = absolute(backbone)
+    origin = import_official(checkpoint, load_backbone(backbone), out, heads=heads, pooled=pooled, source=source)
+    say(console, f"the backbone of the checkpoint: {COMPARED[origin['backbone']]}")
+    say(console, f"the adapter: {out}")
+    return 0
+
+
+def export_checkpoint(console: Console, adapter: Path, out: Path) -> int:
+    """Write an adapter in the published layout."""
+    export_official(adapter, out)
+    say(console, f"the checkpoint: {out}")
+    return 0
