@@ -45,5 +45,6 @@ CATALOGUE = (
     Known("hf:google/siglip2-base-patch16-naflex", 768, 768, 256, 8, 256, True),
     Known("hf:facebook/metaclip-2-worldwide-huge-quickgelu", 1024, 1280, 257, 8, 224, True),
     Known("hf:microsoft/xclip-base-patch32", 512, 768, 50, 8, 224, False),
+    Known("hf:google/videoprism-lvt-base-f16r288", 768, 768, 256, 16, 288, False),
     Known("open-clip:ViT-B-32/laion2b_s34b_b79k", 512, 768, 50, 8, 224, True),
 )
