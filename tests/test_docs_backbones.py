@@ -49,6 +49,26 @@ def test_the_example_is_checked_probed_and_patched(example, tiny_manifest, tmp_p
     assert "Q 8" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("per_frame = 64, 48, 49", "per_frame = 64, 48, 0", "gives no tokens, which a patcher reads"),
+        ('"1", 8, True', '"1", 1, True', "does not fit random-patches: got 1 frame with difference_tokens"),
+    ],
+)
+def test_what_cannot_be_patched_is_refused_before_it_is_encoded(
+    example, tiny_manifest, tmp_path, capsys, old, new, says
+):
+    changed = tmp_path / "changed.py"
+    assert old in example.read_text()
+    changed.write_text(example.read_text().replace(old, new))
+    store = tmp_path / "store"
+    patch = ["patch", str(tiny_manifest), "--backbone", f"python:{changed}", "--out", str(tmp_path / "out")]
+    assert main([*patch, "--store", str(store)]) == 1
+    error = capsys.readouterr().err
+    assert says in error and error.count("\n") == 1 and not store.exists()
+
+
 def test_the_page_names_every_scheme_and_option():
     text = PAGE.read_text()
     for scheme in SCHEMES:

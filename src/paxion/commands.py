@@ -24,7 +24,7 @@ from paxion.manifest import find_problems, manifest_hash, read_manifest, video_p
 from paxion.patching.checkpoint import load_adapter, save_adapter
 from paxion.patching.model import PatchedModel
 from paxion.patching.recipes import RECIPES
-from paxion.patching.train import train, training_data
+from paxion.patching.train import beginning, train, training_data
 from paxion.quickstart import QuickstartPlan, quickstart, validation_scores
 from paxion.records import PaxionError, Sample, unknown_name
 from paxion.report import choose_examples, print_table, verdict, write_page
@@ -209,6 +209,7 @@ def _train(
     start: PatchedModel | None = None if adapter is None else load_adapter(adapter, model, device()).model
     if start is not None and start.fuser is not None and recipe.fuser is None:
         say(console, f"only the patcher of {adapter} is trained on: recipe {name} has no fuser")
+    beginning(recipe, model, start)  # what cannot be trained is refused before anything is encoded
     samples = [sample for sample in read_manifest(manifest) if sample.split == "train"]
     extracted = compute_features(console, model, manifest, samples, store, controls=("reversed", recipe.control))
     data = training_data(model, extracted.store, extracted.keys, samples)

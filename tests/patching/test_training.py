@@ -337,3 +337,25 @@ def test_the_ensemble_scores_patched_plus_weighted_backbone(tiny_backbone, tiny_
     for weight in (0.0, 0.5, 3.0):
         together = similarity(EnsembleEncoder("ensemble", patched, weight).encode_clips(features), text)
         torch.testing.assert_close(together, alone + weight * backbone, atol=1e-5, rtol=0)
+
+
+def test_noise_is_measured_in_the_tokens_own_scale(tiny_backbone, tiny_features, tiny_samples, data):
+    assert data.token_scale == 1.0  # the small backbone's tokens are normed
+
+    class Louder:
+        """The store of a backbone whose tokens are thirty times as large."""
+
+        def read(self, keys, control="none"):
+            features = tiny_features.store.read(keys, control)
+            return replace(features, tokens=30 * features.tokens)
+
+    louder = training_data(tiny_backbone, Louder(), tiny_features.keys, tiny_samples[:8])
+    assert louder.token_scale == 30.0
+    model = PatchedModel(RECIPES["patcher-vtc"].patcher_config(16, 32, 9, 17)).train()
+
+    def loss(noise: float, scale: float) -> float:
+        torch.manual_seed(3)
+        recipe = replace(RECIPES["patcher-vtc"], token_noise=noise)
+        return float(losses(model, recipe, replace(data, token_scale=scale), torch.arange(8))["vtc"].detach())
+
+    assert loss(0.1, 3.0) == loss(0.3, 1.0) != loss(0.1, 1.0)

@@ -40,8 +40,8 @@ class Recipe:
     control: str = "none"
     """What is shown of each clip in training; anything but "none" asks what can be learned without the whole clip."""
     token_noise: float = 0.0
-    """Standard deviation of normal noise on the tokens in training (ours; the world's tokens have unit scale). Without
-    it, longer training loses objects of a visual domain that was not trained on."""
+    """Standard deviation of normal noise on the tokens in training, as a share of their own (ours). Without it, longer
+    training loses objects of a visual domain that was not trained on."""
     fuser: FuserKind | None = None
     raw_pooled: bool = False
     """The fuser reads the backbone's vectors at the length that they have, as the paper's does."""

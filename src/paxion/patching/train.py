@@ -25,6 +25,8 @@ from paxion.patching.recipes import Recipe
 from paxion.records import PaxionError, Sample
 
 MIN_TEMPERATURE = 0.01
+SAMPLE = 32
+"""Clips whose tokens tell how large those of the backbone are."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class TrainingData:
     """(N, K) bool: templates that say what the clip shows."""
     digest: str
     """Of the clips and texts: what tells one training set from another."""
+    token_scale: float = 1.0
+    """Standard deviation of the tokens, in two digits: what the recipe's noise is measured in."""
 
     def __len__(self) -> int:
         """N."""
@@ -70,6 +74,7 @@ def training_data(
     fits = [said.get(sample.action or "", {sample.template} if sample.template else set()) for sample in rows]
     none = torch.zeros(backbone.dim)
     told = [(keys[s.id], s.caption, s.antonym, s.template, s.action, s.salient) for s in rows]
+    tokens = store.read([keys[row.id] for row in rows[:SAMPLE]]).tokens
     made_of = json.dumps([backbone.name, backbone.revision, told])
     return TrainingData(
         store=store,
@@ -81,6 +86,7 @@ def training_data(
         templates=torch.stack([vectors[text] for text in templates]) if templates else torch.zeros(0, backbone.dim),
         positives=torch.tensor([[text in fit for text in templates] for fit in fits]).view(len(rows), len(templates)),
         digest=hashlib.sha256(made_of.encode()).hexdigest()[:16],
+        token_scale=1.0 if tokens is None else float(f"{float(tokens.float().std()):.2g}"),
     )
 
 
@@ -91,7 +97,7 @@ def losses(
     keys = [data.keys[row] for row in rows.tolist()]
     text, has_antonym = data.captions[rows].to(device), data.has_antonym[rows].to(device)
     antonym = data.antonyms[rows].to(device)
-    noise = recipe.token_noise if model.training else 0.0
+    noise = recipe.token_noise * data.token_scale if model.training else 0.0
     video = model(_read(data.store, keys, recipe.control, device, noise))
     temperature, smoothing = model.temperature, recipe.label_smoothing
     vac = (antonym, has_antonym) if recipe.vac else (None, None)
@@ -192,12 +198,19 @@ def beginning(recipe: Recipe, backbone: Backbone, start: PatchedModel | None = N
 
     start: its patcher is taken as it is, with its own sizes and temperature, and so is its fuser if the recipe has one
     of that kind; a recipe without a fuser trains the patcher alone.
+
+    Raises PaxionError when the recipe cannot be trained on the backbone.
     """
+    if not backbone.tokens_per_frame:
+        raise PaxionError(f"{backbone.name} gives no tokens, which a patcher reads: it can be probed, not patched")
     sizes = backbone.dim, backbone.token_width
     fuser = recipe.fuser_config(*sizes)
     if start is None:
         projection = token_projection(backbone)
-        patcher = recipe.patcher_config(*sizes, backbone.frames, backbone.tokens_per_frame, projection)
+        try:
+            patcher = recipe.patcher_config(*sizes, backbone.frames, backbone.tokens_per_frame, projection)
+        except ValueError as error:
+            raise PaxionError(f"the recipe does not fit {backbone.name}: {error}") from None
         model = PatchedModel(patcher, fuser)
         if isinstance(model.patcher, TransformerPatcher):
             model.patcher.read_projection(projection)
