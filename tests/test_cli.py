@@ -266,7 +266,7 @@ def test_two_adapters_of_one_recipe_are_two_models(call, tiny_manifest, weights,
     assert status == 0
     kinds = [(score.model, score.data, score.task, score.control) for score in read_results(out).scores]
     assert len(kinds) == len(set(kinds)) == 4
-    assert {kind[0] for kind in kinds} == {"patcher", str(tmp_path / "again")}
+    assert {kind[0] for kind in kinds} == {str(patcher), str(tmp_path / "again")}
 
 
 def test_what_cannot_be_scored_is_counted_in_the_result_and_on_the_terminal(call, tiny_manifest, weights, tmp_path):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -97,7 +99,9 @@ class FeaturesCommand:
     """Compute a frozen backbone's features of every clip of a manifest, once."""
 
     manifest: ManifestPath
+    """JSONL file, one captioned clip a line."""
     backbone: str = "world"
+    """A name such as hf:openai/clip-vit-base-patch32; paxion models lists what there is."""
     store: Path = Path("features")
     """Folder of the feature store."""
     workers: int | None = None
@@ -122,9 +126,18 @@ class Change:
     """A learned vector per place in the frame."""
     token_noise: float | None = None
     """Standard deviation of noise on the tokens."""
+    latents: int | None = None
+    """Q, vectors of a clip; the paper's patcher has 16."""
+    heads: int | None = None
+    """Attention heads; the paper's patcher has 8."""
+    dim_head: int | None = None
+    """Width of a head; the paper's patcher has 64."""
     epochs: int | None = None
+    """Times that every clip is seen."""
     batch: int | None = None
+    """Clips in a step; the others are the wrong answers of each."""
     rate: float | None = None
+    """Learning rate after the warm-up."""
 
 
 @dataclass(frozen=True)
@@ -135,14 +148,18 @@ class Patch:
     out: Path = Path("runs/patcher")
     """Folder of the adapter, its log and its checkpoint."""
     recipe: str = "patcher"
-    """patcher (our default), patcher-dvdm (the paper's objectives), patcher-vtc (no action objectives), or the
-    baselines patcher-vtc-differences, patcher-last-frame, patcher-pooled and kp-transformer."""
-    backbone: str = "world"
-    """A name such as hf:openai/clip-vit-base-patch32; paxion models lists what there is."""
+    """What is trained, on which objectives: patcher (our default), patcher-dvdm (the paper's objectives), patcher-vtc
+    (no action objectives), or the baselines patcher-vtc-differences, patcher-last-frame, patcher-pooled and
+    kp-transformer."""
+    backbone: str | None = None
+    """A name such as hf:openai/clip-vit-base-patch32; paxion models lists what there is. Default: what --start was
+    trained on, else world."""
     start: Path | None = None
     """Adapter to go on from (KP-FT in the paper). It keeps its sizes; the recipe says how it is trained on."""
     store: Path = Path("features")
+    """Folder of the feature store, filled where it lacks clips."""
     seed: int = 0
+    """Decides the first weights and the order of the clips."""
     change: Change = field(default_factory=Change)
 
 
@@ -156,9 +173,12 @@ class Fuse:
     out: Path = Path("runs/fuser")
     recipe: str = "fuser"
     """fuser (cross-attention) or side-tuning (a learned weighted sum)."""
-    backbone: str = "world"
+    backbone: str | None = None
+    """Default: what the patcher was trained on."""
     store: Path = Path("features")
+    """Folder of the feature store, filled where it lacks clips."""
     seed: int = 0
+    """Decides the first weights and the order of the clips."""
     change: Change = field(default_factory=Change)
 
 
@@ -218,6 +238,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(__version__)
         return 0
+    if sum(re.match("--models?(=|$)", argument) is not None for argument in given) > 1:
+        print("paxion: give --models once, with all names after it: --models backbone runs/patcher", file=sys.stderr)
+        return 2
     command: Any = tyro.cli(
         Command,
         prog="paxion",
@@ -237,7 +260,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seed = settings.get(name)
             if seed is not None and not 0 <= seed < 2**32:
                 raise PaxionError(f"got {name.replace('_', ' ')} {seed}, expected 0 or more, below 2**32")
-        return int(function(Console(), **settings))
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            return int(function(Console(), **settings))
     except PaxionError as error:
         print(f"paxion: {error}", file=sys.stderr)
     except OSError as error:
@@ -246,6 +271,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("paxion: interrupted; the same command goes on where it stopped", file=sys.stderr)
     return 1
+
+
+def _warn(
+    message: Warning | str, category: object, filename: str, lineno: int, file: object = None, line: object = None
+) -> None:
+    """Print a warning as a person can read it: without the line of source that raised it."""
+    print(f"paxion: warning: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from paxion.backbones.base import Backbone
-from paxion.backbones.load import absolute, load_backbone
+from paxion.backbones.load import lasting, load_backbone
 from paxion.backbones.world import save_world
 from paxion.evaluation.evaluate import Evaluation
 from paxion.features.extract import Extracted, extract
 from paxion.files import make_folder
 from paxion.manifest import find_problems, manifest_hash, read_manifest, video_path
-from paxion.patching.checkpoint import load_adapter, save_adapter
+from paxion.patching.checkpoint import adapter_backbone, load_adapter, save_adapter
 from paxion.patching.model import PatchedModel
 from paxion.patching.recipes import RECIPES
 from paxion.patching.train import beginning, train, training_data
@@ -159,7 +159,7 @@ def patch(
     manifest: Path,
     out: Path,
     recipe: str,
-    backbone: str,
+    backbone: str | None,
     start: Path | None,
     store: Path,
     seed: int,
@@ -179,7 +179,7 @@ def fuse(
     patcher: Path,
     out: Path,
     recipe: str,
-    backbone: str,
+    backbone: str | None,
     store: Path,
     seed: int,
     change: Any,
@@ -195,7 +195,7 @@ def _train(
     out: Path,
     name: str,
     known: Sequence[str],
-    backbone: str,
+    backbone: str | None,
     store: Path,
     seed: int,
     change: Any,
@@ -205,6 +205,7 @@ def _train(
         raise unknown_name("recipe", name, known)
     make_folder(out)
     changed = {key: value for key, value in asdict(change).items() if value is not None}
+    backbone = backbone or (adapter and adapter_backbone(adapter)) or "world"
     recipe, model = replace(RECIPES[name], **changed), load_backbone(backbone, device())
     start: PatchedModel | None = None if adapter is None else load_adapter(adapter, model, device()).model
     if start is not None and start.fuser is not None and recipe.fuser is None:
@@ -216,7 +217,7 @@ def _train(
     with progress(console, "epochs", recipe.epochs) as tick:
         trained = train(recipe, model, data, out, seed=seed, start=start, device=device(), tick=lambda _: tick(1))
     origin = {"manifest": manifest_hash(manifest), "seed": seed, "clips": len(data), "missed": len(extracted.missed)}
-    save_adapter(out, name, trained, model, recipe, provenance(**origin), source=absolute(backbone))
+    save_adapter(out, name, trained, model, recipe, provenance(**origin), source=lasting(backbone, model))
     say(console, f"the adapter: {out}")
     return 0
 
@@ -240,8 +241,8 @@ def report(console: Console, run: Path) -> int:
 
 def show(console: Console, results: Results) -> None:
     """Print the table and the verdict."""
-    print_table(console, results.scores)
-    console.print(verdict(results.scores), highlight=False)
+    print_table(console, results.scores, results.provenance)
+    console.print(verdict(results.scores, results.provenance), highlight=False)
     for miss in results.provenance["missed"]:
         entry = miss if isinstance(miss, dict) else asdict(miss)
         say(console, "not scored: {count} of {data} ({task}): {reason}".format(**entry))
@@ -255,5 +256,6 @@ def page(
     def frames(_: str, sample: Sample) -> Any:
         return read_clip(video_path(manifest, sample), "midpoint", SHOWN_FRAMES, sample.start, sample.end).frames
 
-    examples = choose_examples(evaluation.rows, tests, frames, seed=seed) if tests else []
+    given = results.provenance
+    examples = choose_examples(evaluation.rows, tests, frames, seed=seed, provenance=given) if tests else []
     write_page(out / "report.html", scores=results.scores, provenance=results.provenance, examples=examples)

@@ -225,11 +225,17 @@ def run_salience(
 
     samples = read_manifest(manifest)
     model = load_backbone(backbone, device())
+    if out.resolve().parent != manifest.resolve().parent:
+        raise PaxionError(f"got --out {out}, expected a file beside {manifest}: its video paths are relative to it")
+    if not model.per_frame or model.frames < 2:
+        kind = "per-frame" if model.per_frame else "not per-frame"
+        raise PaxionError(
+            f"got backbone {model.name} ({kind}, frames={model.frames}), expected a per-frame one with at least 2 "
+            "frames, such as hf:openai/clip-vit-base-patch32"
+        )
     extracted = compute_features(console, model, manifest, samples, store)
     given = None if keep is not None else Thresholds(text_change, state_similarity)
     marked = mark_salience(samples, extracted, model, thresholds=given, quantile=keep)
-    if out.resolve().parent != manifest.resolve().parent:
-        raise PaxionError(f"got --out {out}, expected a file beside {manifest}: its video paths are relative to it")
     write_manifest(out, marked.samples)
     used = marked.thresholds
     say(

@@ -20,15 +20,19 @@ class Probe:
     """`backbone`, names of backbones (see paxion models), folders made by paxion patch, fuse or import. Several at once
     are compared in one table."""
     out: Path = Path("runs/probe")
+    """Folder of the run: results.json, samples.jsonl, report.html."""
     split: str = "test"
     """train, val or test."""
     tasks: tuple[str, ...] = TASKS
+    """Some of antonym, reversal, object, text_to_video, video_to_text, video_to_action."""
     controls: tuple[str, ...] = ("none",)
     """none, first, middle, last, shuffled, blind; or `all`."""
     backbone: str | None = None
     """What `backbone` stands for, and what adapters are put on. Default: what an adapter was trained on, else world."""
     store: Path = Path("features")
+    """Folder of the feature store, filled where it lacks clips."""
     seed: int = 0
+    """Decides the order under the control `shuffled`, and is named in the results."""
 
 
 @dataclass(frozen=True)

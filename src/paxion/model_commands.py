@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from rich.console import Console
@@ -12,13 +14,14 @@ from rich.table import Table
 
 from paxion.backbones.base import Backbone, BackboneEncoder, Encoder
 from paxion.backbones.catalogue import CATALOGUE
-from paxion.backbones.load import OPTIONS, SCHEMES, absolute, load_backbone
+from paxion.backbones.load import OPTIONS, SCHEMES, absolute, lasting, load_backbone
 from paxion.commands import compute_features, device, page, say, show
 from paxion.evaluation.evaluate import Evaluation, evaluate, mirror
 from paxion.evaluation.separation import PAIRS
+from paxion.features.store import spec_of
 from paxion.files import make_folder
 from paxion.manifest import manifest_hash, read_manifest
-from paxion.patching.checkpoint import CARD, adapter_backbone, load_adapter
+from paxion.patching.checkpoint import CARD, adapter_backbone, adapter_name, load_adapter
 from paxion.patching.exchange import export_official, import_official
 from paxion.records import SPLITS, TASKS, PaxionError, Sample, unknown_name
 from paxion.results import Results, provenance, write_results
@@ -47,45 +50,68 @@ def load_models(names: Sequence[str], backbone: str | None = None) -> list[OnBac
     """Models by name, grouped by their backbone, which is loaded once.
 
     names: `backbone`, names that `load_backbone` knows, adapter folders.
-    backbone: what `backbone` stands for and what adapters are put on; by default what they were trained on.
+    backbone: what `backbone` stands for and what adapters are put on; by default what the adapters were trained on.
+
+    Raises PaxionError for an unknown name, and when `backbone` could be one of several.
     """
-    groups: dict[str, OnBackbone] = {}
-    taken: set[str] = set()
-    for name in names:
-        is_backbone = name == "backbone" or name.partition(":")[0].partition(",")[0] in SCHEMES
-        # A folder may bear the name of a scheme, as `paxion world` makes one.
-        is_adapter = Path(name).is_dir() and (not is_backbone or (Path(name) / CARD).exists())
-        if not is_adapter and not is_backbone:
-            beside = (str(path.parent) for path in sorted(Path(name).parent.glob(f"*/{CARD}")))
-            known = ["backbone", *SCHEMES, *beside]
-            raise unknown_name("model", name, known)
-        if is_adapter:
-            source = backbone or adapter_backbone(Path(name)) or DEFAULT
-        else:
-            source = (backbone or DEFAULT) if name == "backbone" else name
-        if source not in groups:
-            groups[source] = OnBackbone(load_backbone(source, device()), [])
-        on = groups[source]
-        encoder: Encoder
-        if is_adapter:
-            encoder = load_adapter(Path(name), on.backbone, device())
-            # Two adapters of one recipe are two models: their scores must not share a name.
-            encoder = replace(encoder, name=name) if encoder.name in taken else encoder
-        else:
-            encoder = BackboneEncoder("backbone" if name == "backbone" else name, on.backbone)
-        taken.add(encoder.name)
-        on.encoders.append(encoder)
-    if not groups:
+    if not names:
         raise PaxionError("got no models, expected `backbone`, names of backbones, or folders of adapters")
-    if len(groups) == 1:
-        # With one backbone in the run, the page can say of it what it says of `backbone`.
-        (on,) = groups.values()
-        encoders = [
-            replace(encoder, name="backbone") if isinstance(encoder, BackboneEncoder) else encoder
-            for encoder in on.encoders
-        ]
-        return [OnBackbone(on.backbone, list({encoder.name: encoder for encoder in encoders}.values()))]
-    return list(groups.values())
+    adapters = [name for name in names if _is_adapter(name)]
+    sources = {name: absolute(backbone or adapter_backbone(Path(name)) or DEFAULT) for name in adapters}
+    titles = [adapter_name(Path(name)) for name in adapters]
+    groups: dict[str, OnBackbone] = {}
+    for name in names:
+        if name == "backbone" and backbone is None and len(set(sources.values())) > 1:
+            several = " and ".join(sorted(set(sources.values())))
+            raise PaxionError(f"got `backbone` beside adapters of {several}; name the backbone that you mean instead")
+        if name == "backbone":
+            source = absolute(backbone or next(iter(sources.values()), DEFAULT))
+        else:
+            source = sources[name] if name in sources else absolute(name)
+        if source not in groups:
+            try:
+                loaded = load_backbone(source, device())
+            except PaxionError as error:
+                if name in sources and backbone is None:
+                    raise PaxionError(f"{name} needs its backbone: {error}; or name it with --backbone") from None
+                raise
+            # Two spellings of one backbone are one: the hub's newest, say, and that commit.
+            same = (on for on in groups.values() if spec_of(on.backbone) == spec_of(loaded))
+            groups[source] = next(same, OnBackbone(loaded, []))
+        on = groups[source]
+        if name in sources:
+            encoder = load_adapter(Path(name), on.backbone, device())
+            # Two adapters of one recipe are two models: both are called by their folders.
+            on.encoders.append(replace(encoder, name=name) if titles.count(encoder.name) > 1 else encoder)
+        elif not any(isinstance(encoder, BackboneEncoder) for encoder in on.encoders):
+            on.encoders.append(BackboneEncoder("backbone" if name == "backbone" else name, on.backbone))
+    distinct = list({id(on): on for on in groups.values()}.values())
+    if len(distinct) > 1:
+        return distinct
+    # With one backbone in the run its row is `backbone`, of which the page has most to say.
+    (on,) = distinct
+    return [OnBackbone(on.backbone, [_plain(encoder) for encoder in on.encoders])]
+
+
+def _plain(encoder: Encoder) -> Encoder:
+    return replace(encoder, name="backbone") if isinstance(encoder, BackboneEncoder) else encoder
+
+
+def _is_adapter(name: str) -> bool:
+    """Whether a model's name is an adapter folder; raises PaxionError when it is nothing that is known."""
+    is_backbone = name == "backbone" or name.partition(":")[0].partition(",")[0] in SCHEMES
+    # A folder may bear the name of a scheme, as `paxion world` makes one.
+    if Path(name).is_dir() and (not is_backbone or (Path(name) / CARD).exists()):
+        if not (Path(name) / CARD).exists() and (Path(name) / "config.json").exists():
+            raise PaxionError(f"{name} is no adapter but looks like a Hugging Face model; did you mean hf:{name}?")
+        return True
+    if is_backbone:
+        return False
+    if re.fullmatch(r"[\w.-]+/[\w.-]+(@\w+)?", name) and not Path(name).parent.is_dir():
+        raise PaxionError(f"unknown model {name!r} (did you mean 'hf:{name}'?); paxion models lists what there is")
+    beside = [str(path.parent) for path in sorted(Path(name).parent.glob(f"*/{CARD}"))]
+    near = get_close_matches(name, beside, n=1)
+    raise unknown_name("model", name, ["backbone", *SCHEMES, *near])
 
 
 def probe(
@@ -113,10 +139,10 @@ def probe(
             if name not in known:
                 raise unknown_name(kind, name, known)
     make_folder(out)
-    groups = load_models(models, backbone)
     samples = [sample for sample in read_manifest(manifest) if sample.split == split]
     if not samples:
         raise PaxionError(f"{manifest} has no {split} rows; give another --split or manifest")
+    groups = load_models(models, backbone)
     by_data: dict[str, list[Sample]] = {}
     for sample in samples:
         by_data.setdefault(sample.source or manifest.stem, []).append(sample)
@@ -141,6 +167,14 @@ def probe(
         "backbone": backbones[0],
         **({"backbones": backbones} if len(backbones) > 1 else {}),
         "models": list(models),
+        "models_on": {
+            encoder.name: {
+                "backbone": f"{on.backbone.name} {on.backbone.revision}",
+                "adapter": not isinstance(encoder, BackboneEncoder),
+            }
+            for on in groups
+            for encoder in on.encoders
+        },
         "missed": evaluation.missed,
     }
     results = Results(provenance(**described), evaluation.scores)
@@ -153,7 +187,10 @@ def probe(
 
 def list_models(console: Console) -> int:
     """Print the kinds of backbone, their options and known models with their sizes."""
-    kinds = Table("backbone", "what it is", "options", title="Kinds of backbone")
+    kinds = Table(title="Kinds of backbone")
+    kinds.add_column("backbone", overflow="fold", min_width=26)
+    kinds.add_column("what it is")
+    kinds.add_column("options")
     for name, scheme in SCHEMES.items():
         path = scheme.path.replace("[PATH]", "[:PATH]") if scheme.path.startswith("[") else f":{scheme.path}"
         kinds.add_row(escape(name + path), scheme.about, ", ".join(scheme.options))
@@ -180,6 +217,10 @@ def check(console: Console, model: str, manifest: Path | None, backbone: str | N
     if manifest is not None:
         samples = read_manifest(manifest)
         pairs = list(dict.fromkeys((sample.caption, sample.antonym) for sample in samples if sample.antonym))
+        if not pairs:
+            raise PaxionError(
+                f"{manifest} has no antonyms to measure on; make some with: paxion build, or leave it out"
+            )
     (on,) = load_models([model], backbone)
     if manifest is None and on.backbone.name == DEFAULT:
         # The small backbone knows the words of its world only.
@@ -202,8 +243,9 @@ def import_checkpoint(
     console: Console, checkpoint: Path, backbone: str, out: Path, heads: int | None, pooled: bool
 ) -> int:
     """Turn a published checkpoint into an adapter."""
-    source = absolute(backbone)
-    origin = import_official(checkpoint, load_backbone(backbone), out, heads=heads, pooled=pooled, source=source)
+    model = load_backbone(backbone)
+    source = lasting(backbone, model)
+    origin = import_official(checkpoint, model, out, heads=heads, pooled=pooled, source=source)
     say(console, f"the backbone of the checkpoint: {COMPARED[origin['backbone']]}")
     say(console, f"the adapter: {out}")
     return 0

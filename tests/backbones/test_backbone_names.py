@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from paxion.backbones.catalogue import CATALOGUE
-from paxion.backbones.load import OPTIONS, SCHEMES, absolute, load_backbone, parse
+from paxion.backbones.load import OPTIONS, SCHEMES, absolute, lasting, load_backbone, parse
 from paxion.backbones.world import SHIPPED
 from paxion.records import PaxionError
 
@@ -19,7 +19,7 @@ def test_a_name_is_a_scheme_a_path_and_options():
     assert parse("world") == ("world", "", {})
     assert parse("hf:a/b@v1,frames=4,layer=-2") == ("hf", "a/b@v1", {"frames": "4", "layer": "-2"})
     assert parse("clip-vip:/w,1/a: b.pt,dtype=bf16") == ("clip-vip", "/w,1/a: b.pt", {"dtype": "bf16"})
-    assert parse("world,dtype=bf16") == ("world", "", {"dtype": "bf16"})
+    assert parse("world,dtype=bf16") == parse("world,dtype=bfloat16") == ("world", "", {"dtype": "bf16"})
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,8 @@ def test_a_name_is_a_scheme_a_path_and_options():
         ("world,frames=4", "unknown option of world 'frames'"),
         ("hf:a,frames=many", "got frames=many, expected a whole number"),
         ("hf:a,frames=0", "got frames=0, expected at least 1"),
-        ("hf:a,dtype=float16", "unknown dtype 'float16' (did you mean 'float32'?)"),
+        ("hf:a,dtype=float8", "unknown dtype 'float8' (did you mean 'float32'?)"),
+        ("hf:a,dtype=bf16,dtype=fp16", "got dtype twice"),
         ("singularity:a,preprocessing=papers", "did you mean 'paper'?"),
         ("hf:a,compile=1", "unknown compile '1': give one of yes, no"),
     ],
@@ -49,8 +50,18 @@ def test_every_option_is_explained_and_every_known_model_can_be_named():
         assert parse(known.name)
 
 
+def test_a_path_may_look_like_an_option(tmp_path):
+    (tmp_path / "a,frames=b").mkdir()
+    assert parse(f"hf:{tmp_path / 'a,frames=b'},frames=4") == ("hf", str(tmp_path / "a,frames=b"), {"frames": "4"})
+
+
 def test_a_relative_path_is_made_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    Path("f.py").touch()
+    assert absolute("python:f.py") == f"python:{tmp_path / 'f.py'}"
+    assert absolute("python:f.py:make") == f"python:{tmp_path / 'f.py'}:make"
+    assert absolute("open-clip:ViT-B-32/f.py") == f"open-clip:ViT-B-32/{tmp_path / 'f.py'}"
+    assert absolute("clip-vip:x.pt,vocabulary=f.py") == f"clip-vip:x.pt,vocabulary={tmp_path / 'f.py'}"
     Path("w.pt").touch()
     assert absolute("clip-vip:w.pt,frames=4,dtype=bf16") == f"clip-vip:{tmp_path / 'w.pt'},frames=4,dtype=bf16"
     assert absolute("hf:openai/clip") == "hf:openai/clip"
@@ -81,6 +92,8 @@ def broken():
     raise RuntimeError("no\\nweights")
 def half():
     return torch.nn.Linear(2, 2)
+def careless():
+    return load_world().train().requires_grad_(True)
 """
 
 
@@ -91,6 +104,19 @@ def test_a_file_of_ones_own(tmp_path):
     shipped = load_backbone(f"world:{SHIPPED}")
     assert mine.name == "world" and mine.revision.startswith(shipped.revision) and mine.revision != shipped.revision
     assert load_backbone(f"python:{file}:other").name == "other"
+    careless = load_backbone(f"python:{file}:careless")
+    assert not careless.training and not any(value.requires_grad for value in careless.parameters())
+
+
+def test_a_file_of_ones_own_may_use_dataclasses_and_its_neighbours(tmp_path):
+    (tmp_path / "beside_it.py").write_text("NAME = 'neighbour'")
+    (tmp_path / "own.py").write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom beside_it import NAME\n"
+        "from paxion.backbones.world import load_world\n"
+        "@dataclass\nclass Config:\n    size: int = 64\n"
+        "def backbone():\n    model = load_world()\n    model.name = NAME\n    return model\n"
+    )
+    assert load_backbone(f"python:{tmp_path / 'own.py'}").name == "neighbour"
 
 
 @pytest.mark.parametrize(
@@ -120,3 +146,11 @@ def test_transformers_is_not_imported_before_it_is_needed(module):
     code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_lasting_name_is_pinned(tmp_path, monkeypatch):
+    model = load_backbone("world")
+    monkeypatch.setattr(type(model), "pinned", "openai/clip@3d74acf", raising=False)
+    assert lasting("hf:openai/clip,frames=4", model) == "hf:openai/clip@3d74acf,frames=4"
+    monkeypatch.undo()
+    assert lasting("world", model) == "world"

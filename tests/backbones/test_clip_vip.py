@@ -35,7 +35,7 @@ from paxion.video.transform import Transform, squashed
 CASE, FULL = "f_clipvip_tiny", "f_clipvip_b32_full"
 TINY = ClipVipConfig(TextConfig(40, 3, 2, 96, 24), width=32, layers=3, heads=2, hidden=72, patch=8, size=32)
 # Heads of the usual width, for a file that says all sizes.
-FILED = ClipVipConfig(TextConfig(128, 2, 2, 80, 24), 64, 3, 1, 72, patch=8, size=32, proxies=2, times=5)
+FILED = ClipVipConfig(TextConfig(128, 2, 2, 80, 24), 64, 3, 1, 72, patch=8, size=32, proxies=2, moments=5)
 VISION, TEXT = "clipmodel.vision_model.", "clipmodel.text_model."
 
 
@@ -123,7 +123,7 @@ def test_half_precision_takes_clips_in_full(dtype):
     model = ClipVip(TINY, lambda texts: inputs(CASE)["input_ids"][: len(texts)]).eval().requires_grad_(False)
     fill(named(model), f"{CASE}/")
     features = model.to(dtype).encode_video(clips())
-    assert features.pooled.dtype == features.tokens.dtype == model.encode_texts(["a"]).dtype == dtype
+    assert features.pooled.dtype == features.tokens.dtype == dtype
     assert_close(features.pooled.float(), outputs(CASE)["t8/encode_video_feat"], 0.03)
 
 

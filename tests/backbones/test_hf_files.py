@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from tiny_hf import DIM, SIZE, write_tiny
 from torch import Tensor
 
-from paxion.backbones.hugging_face import load_hugging_face
+from paxion.backbones.hf_files import one_line
+from paxion.backbones.hugging_face import HuggingFaceBackbone, load_hugging_face
 from paxion.backbones.load import load_backbone
 from paxion.records import PaxionError
 
@@ -120,15 +121,65 @@ def test_weights_in_several_files(copy: Path) -> None:
     refused(copy, r"no checkpoint at .*model-00002-of-00002\.safetensors, which model\.safetensors\.index\.json names")
 
 
+def test_an_index_that_names_no_files(copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    (copy / "model.safetensors.index.json").write_text('{"weight_map": {}}')
+    refused(copy, r"model\.safetensors\.index\.json names no files")
+
+
+def test_one_line() -> None:
+    """The useful half of a message is often its second sentence or line."""
+    for error, said in (
+        (ValueError("Unrecognized model. Should have\n  a `model_type` key."), "Unrecognized model. Should have a"),
+        (KeyError("size"), "KeyError: 'size'"),
+        (ValueError(), "ValueError"),
+    ):
+        with pytest.raises(PaxionError, match=f"^cannot read it: {said}"), one_line("cannot read it"):
+            raise error
+    with pytest.raises(PaxionError) as caught, one_line("cannot read it"):
+        raise ValueError("many words " * 99)
+    assert 150 < len(str(caught.value)) < 250
+
+
+def test_a_tokenizer_with_more_words_than_the_model(copy: Path) -> None:
+    tokenizer = hf.AutoTokenizer.from_pretrained(copy)
+    size = len(tokenizer)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<extra_id_0>"]})  # no caption holds it
+    tokenizer.save_pretrained(copy)
+    backbone = load_hugging_face(str(copy))
+    with pytest.raises(PaxionError, match=rf"text 'a <extra_id_0>' .* token {size}, expected less than {size}"):
+        backbone.encode_texts(["a door", "a <extra_id_0>"])
+    tokenizer.add_tokens(["zeppelin", "zither"])
+    tokenizer.save_pretrained(copy)
+    refused(copy, rf"the tokenizer of .*model gives tokens up to {size + 2} \('zither'\), expected less than {size}")
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "config.json"])
+def test_the_revision_of_a_folder_is_of_all_that_is_read(copy: Path, name: str) -> None:
+    before = load_hugging_face(str(copy))
+    (copy / name).write_text((copy / name).read_text() + "\n")
+    assert load_hugging_face(str(copy)).revision != before.revision
+    (copy / "README.md").write_text("not read")
+    moved = copy.rename(copy.with_name("moved"))
+    (moved / name).write_text((moved / name).read_text()[:-1])
+    after = load_hugging_face(str(moved))
+    assert after.revision == before.revision
+    assert after.pinned is not None and load_hugging_face(after.pinned).revision == before.revision
+
+
 def test_folders_that_lack_something(copy: Path, tmp_path: Path) -> None:
     (copy / "preprocessor_config.json").rename(tmp_path / "processor")
-    refused(copy, "cannot read the image processor of .*model")
+    refused(copy, r"model has no image processor \(preprocessor_config\.json\)")
     (tmp_path / "processor").rename(copy / "preprocessor_config.json")
     (copy / "tokenizer.json").rename(tmp_path / "tokenizer")
     refused(copy, r"model has no tokenizer \(tokenizer\.json\)")
     (tmp_path / "tokenizer").rename(copy / "tokenizer.json")
     (copy / "config.json").write_text("{}")
-    refused(copy, "cannot read the configuration of .*model")
+    refused(copy, "cannot read the configuration of .*model: .*Should have a `model_type` key")
+    (copy / "config.json").unlink()
+    refused(copy, r"model has no config\.json")
+    (tmp_path / "empty").mkdir()
+    refused(tmp_path / "empty", r"empty has no config\.json")
     refused(tmp_path / "nowhere", "no folder at .*nowhere")
 
 
@@ -137,6 +188,13 @@ def test_a_processor_of_another_size_is_refused(copy: Path) -> None:
     larger = {"size": {"shortest_edge": 40}, "crop_size": {"height": 40, "width": 40}}
     (copy / "preprocessor_config.json").write_text(json.dumps({**settings, **larger}))
     refused(copy, "cannot encode a clip and a text as its own configuration says: .*40")
+
+
+def test_a_video_processor_of_another_size_is_refused(tmp_path: Path) -> None:
+    folder = write_tiny("xclip", tmp_path / "model")
+    settings = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps({**settings, "size": 40, "crop_size": 40}))
+    refused(folder, "cannot encode a clip and a text as its own configuration says: .*40")
 
 
 def test_a_model_that_is_no_dual_encoder(copy: Path) -> None:
@@ -155,7 +213,7 @@ def test_code_of_the_folder_is_not_run(copy: Path, tmp_path: Path) -> None:
     (copy / "config.json").write_text(json.dumps({**config, "auto_map": mine}))
     assert load_hugging_face(str(copy)).dim == DIM  # the library's own class, for a type that it knows
     (copy / "config.json").write_text(json.dumps({**config, "auto_map": mine, "model_type": "mine"}))
-    refused(copy, "cannot read the configuration of .*model")
+    refused(copy, "cannot read the configuration of .*model: .*paxion never runs")
     assert not trap.exists()
 
 
@@ -180,10 +238,15 @@ def cache(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("name", ["maker/tiny", "maker/tiny@v1", "maker/tiny@0123456789abcdef0123456789abcdef01234567"])
 def test_an_id_in_the_cache_is_read_offline(cache: Path, clip: Path, name: str) -> None:
     backbone = load_backbone(f"hf:{name}")
-    assert (backbone.name, backbone.revision) == (f"hf:{name}", "0123456789abcdef0123456789abcdef01234567")
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    assert isinstance(backbone, HuggingFaceBackbone)
+    assert (backbone.name, backbone.revision, backbone.pinned) == ("hf:maker/tiny", commit, f"maker/tiny@{commit}")
     assert torch.equal(backbone.encode_texts(TEXTS), load_hugging_face(str(clip)).encode_texts(TEXTS))
 
 
 @pytest.mark.parametrize("name", ["maker/other", "maker/tiny@v2", "other"])
 def test_an_id_that_is_not_in_the_cache(cache: Path, name: str) -> None:
-    refused(name, f"no folder at {name}, and no such model from the Hugging Face hub: ")
+    repository = name.partition("@")[0]
+    refused(
+        name, f"no folder at {name}, and {repository}.* is not in the cache of the Hugging Face hub.*HF_HUB_OFFLINE"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,19 @@ def test_a_processor_within_a_processor(tmp_path: Path) -> None:
         ({"size": {"height": 32, "width": 32}, "resample": 5}, "resample"),
         ({"size": {"height": 32, "width": 32}, "do_resize": False}, "do_resize"),
         ({}, "'size'"),
+        ({"size": 32}, "size {'shortest_edge': 32} without a crop"),
+        ({"size": "big"}, "size 'big'"),
+        ({"size": 0, "do_center_crop": True, "crop_size": 0}, "size"),
+        ({"size": 32, "do_center_crop": True, "crop_size": -1}, "a crop of -1"),
+        ({"size": 10**6, "do_center_crop": True, "crop_size": 32}, "size"),
+        ({"size": [32, 32], "do_normalize": True, "image_mean": 0.5}, "'image_std'"),
+        ({"size": [32, 32], "do_normalize": True, "image_mean": [0.5], "image_std": 1}, r"image_mean \[0.5\]"),
+        ({"size": [32, 32], "do_normalize": True, "image_mean": 0, "image_std": [1, 1, 0]}, r"image_std \[1, 1, 0\]"),
+        ({"size": [32, 32], "do_normalize": True, "image_mean": 0, "image_std": -1}, "image_std -1"),
+        ({"size": [32, 32], "do_normalize": True, "image_mean": math.nan, "image_std": 1}, "image_mean nan"),
+        ({"size": [32, 32], "rescale_factor": 0}, "rescale_factor 0"),
+        ({"size": [32, 32], "rescale_factor": None}, "rescale_factor None"),
+        ({"size": [32, 32], "resample": [2]}, r"resample \[2\]"),
     ],
 )
 def test_what_a_transform_cannot_express_is_refused(settings: dict[str, Any], reason: str) -> None:
@@ -117,6 +131,56 @@ def test_a_crop_from_a_larger_edge_is_expressed() -> None:
     settings = {**PROCESSOR, "size": {"shortest_edge": 40}, "do_center_crop": True, "resample": 3}
     got = transform_of({**settings, "crop_size": {"height": 32, "width": 32}}, "here")
     assert got == Transform(32, (0, 0, 0), (1, 1, 1), "short", 40, "bicubic", "down")
+
+
+def test_plain_numbers_are_sizes() -> None:
+    """As in older files: one number is the short edge, and the side of a crop; two are height and width."""
+    settings = {**PROCESSOR, "size": 40, "do_center_crop": True, "crop_size": 32}
+    assert transform_of(settings, "here") == Transform(32, (0, 0, 0), (1, 1, 1), "short", 40, "bilinear", "down")
+    expected = Transform(32, (0, 0, 0), (1, 1, 1), "exact", None, "bilinear", "down")
+    assert transform_of({**PROCESSOR, "size": [32, 32]}, "here") == expected
+
+
+ODD = [None, [], {}, "x", True, -1, 0, 1.5, 32, [1, 2], math.nan, math.inf, 10**9, {"height": 32}, {"shortest_edge": 0}]
+KEYS = [
+    *("do_resize", "size", "resample", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std"),
+    *("do_center_crop", "crop_size", "do_pad", "max_num_patches", "patch_size"),
+    *("video_processor", "video_processor_type", "image_processor_type"),
+]
+
+
+@pytest.mark.parametrize("family", ["clip", "naflex", "videoprism"])
+@pytest.mark.parametrize("key", KEYS)
+def test_whatever_a_setting_holds(families: dict[str, Path], tmp_path: Path, family: str, key: str) -> None:
+    """Either a transform that can be run or one line that names the folder."""
+    if family not in families:
+        pytest.skip("of a later transformers")
+    name = "processor_config.json" if family == "videoprism" else "preprocessor_config.json"
+    (tmp_path / "config.json").write_text((families[family] / "config.json").read_text())
+    for value in ODD:
+        content = json.loads((families[family] / name).read_text())
+        (content if key == "video_processor" else content.get("video_processor", content))[key] = value
+        (tmp_path / name).write_text(json.dumps(content))
+        try:
+            transform, _ = read_transform(tmp_path)
+        except PaxionError as error:
+            assert "\n" not in str(error) and str(tmp_path) in str(error), (key, value)
+        else:
+            assert torch.isfinite(prepare(noise(33, 47), transform)).all(), (key, value)
+
+
+@pytest.fixture(scope="module")
+def families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("families")
+    return {
+        family: write_tiny(family, root / family) for family in ("clip", "naflex", "videoprism") if family in FAMILIES
+    }
+
+
+def test_a_folder_without_a_processor(families: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text((families["clip"] / "config.json").read_text())
+    with pytest.raises(PaxionError, match=r"has no image processor \(preprocessor_config\.json\)"):
+        read_transform(tmp_path)
 
 
 def test_a_processor_that_does_more_than_it_says_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import warnings
 from dataclasses import dataclass
@@ -118,6 +119,19 @@ def test_the_contract(tiny: Tiny) -> None:
         there, back = backbone.encode_video(video), backbone.encode_video(video.flip(1))
         assert there.tokens is not None and back.tokens is not None
         close(back.tokens.flip(1), there.tokens)
+
+
+def test_a_video_model_is_measured_without_a_look_at_a_clip(tiny: Tiny) -> None:
+    """One clip takes a published video model half a minute on a CPU."""
+    again = copy.deepcopy(tiny.backbone)
+    tower, runs = getattr(again.model, "video_model", None) or again.model.vision_model, []
+    tower.register_forward_hook(lambda module, inputs, output: runs.append(1))
+    again.dim = again.token_width = again.tokens_per_frame = -1
+    again._measure()
+    for name in ("dim", "token_width", "tokens_per_frame"):
+        assert getattr(again, name) == getattr(tiny.backbone, name)
+    assert len(runs) == (tiny.family not in VIDEO)
+    assert all(weight.device.type == "cpu" for weight in again.parameters())
 
 
 def test_the_projection_is_the_model_s(tiny: Tiny) -> None:

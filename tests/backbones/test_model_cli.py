@@ -126,11 +126,54 @@ def test_backbones_are_compared_in_one_table(call, whole, tiny_backbone, tiny_ma
     assert [one["name"] for one in results.provenance["backbones"]] == ["world", "internvideo"]
 
 
+def test_backbone_is_that_of_the_adapters_beside_it(call, whole, tiny_manifest, tmp_path):
+    adapter = tmp_path / "adapter"
+    assert call("import", whole, "--backbone", backbone_at(whole), "--out", adapter)[0] == 0
+    probe = ["probe", tiny_manifest, "--store", tmp_path / "store", "--tasks", "antonym", "--out", tmp_path / "run"]
+    assert call(*probe, "--models", "backbone", adapter)[0] == 0
+    origin = read_results(tmp_path / "run").provenance
+    assert origin["backbone"]["name"] == "internvideo" and "backbones" not in origin
+    revision = origin["backbone"]["revision"]
+    assert origin["models_on"] == {
+        "backbone": {"backbone": f"internvideo {revision}", "adapter": False},
+        "checkpoint_best": {"backbone": f"internvideo {revision}", "adapter": True},
+    }
+    # The same backbone in another spelling is the same.
+    for other in (backbone_at(whole), f"{backbone_at(whole)},preprocessing=own"):
+        assert call(*probe, "--models", other, adapter)[0] == 0
+        assert "backbones" not in read_results(tmp_path / "run").provenance
+
+
+def test_backbone_beside_adapters_of_several_must_be_named(call, whole, tiny_backbone, tiny_manifest, tmp_path):
+    save_world(tiny_backbone, tmp_path / "tiny.safetensors", {})
+    known = ["--backbone", f"world:{tmp_path / 'tiny.safetensors'}", "--store", tmp_path / "store"]
+    patch = ["patch", tiny_manifest, "--recipe", "patcher-vtc", *known, "--change.epochs", "1"]
+    assert call(*patch, "--out", tmp_path / "one")[0] == 0
+    assert call("import", whole, "--backbone", backbone_at(whole), "--out", tmp_path / "two")[0] == 0
+    probe = ["probe", tiny_manifest, "--store", tmp_path / "store", "--tasks", "antonym", "--out", tmp_path / "run"]
+    status, _, err = call(*probe, "--models", "backbone", tmp_path / "one", tmp_path / "two")
+    assert status == 1 and "name the backbone that you mean" in err
+    assert call(*probe, "--models", tmp_path / "one", tmp_path / "two")[0] == 0
+    (tmp_path / "tiny.safetensors").unlink()
+    status, _, err = call("check", tmp_path / "one")
+    assert status == 1 and f"{tmp_path / 'one'} needs its backbone: no backbone weights at" in err
+
+
+def test_models_are_named_once(capsys, tiny_manifest):
+    assert main(["probe", str(tiny_manifest), "--model", "world", "--model", "hf:a"]) == 2
+    assert "give --models once" in capsys.readouterr().err
+
+
 def test_one_backbone_can_be_named_as_model(call, tiny_backbone, tiny_manifest, tmp_path):
     weights = tmp_path / "tiny.safetensors"
     save_world(tiny_backbone, weights, {})
     run = ["probe", tiny_manifest, "--store", tmp_path / "store", "--tasks", "antonym", "--out", tmp_path / "one"]
     assert call(*run, "--model", f"world:{weights}")[0] == 0
+    without = tmp_path / "without.jsonl"
+    rows = [json.loads(line) | {"antonym": None} for line in tiny_manifest.read_text().splitlines()]
+    without.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    status, _, err = call("check", f"world:{weights}", "--manifest", without)
+    assert status == 1 and "has no antonyms to measure on" in err
     assert {score.model for score in read_results(tmp_path / "one").scores} == {"backbone"}
 
 
@@ -168,6 +211,7 @@ def test_a_patcher_is_trained_on(call, tiny_backbone, tiny_manifest, tmp_path):
         (["import", "none.pth", "--backbone", "world"], "no checkpoint at none.pth"),
         (["import", "none.pth", "--backbone", "wrold"], "unknown backbone 'wrold'"),
         (["export", "none"], "none is no adapter"),
+        (["check", "openai/clip-vit-base-patch32"], "did you mean 'hf:openai/clip-vit-base-patch32'?"),
     ],
 )
 def test_errors_are_one_line(call, tmp_path, monkeypatch, arguments, says):

@@ -150,8 +150,7 @@ def test_a_text_longer_than_the_positions_is_cut(tiny):
 
 
 def test_half_precision_gives_nearly_the_same(write):
-    path = write(published(tiny_state()))
-    model = load_backbone(f"singularity:{path},dtype=bf16")
+    model = load_backbone(f"singularity:{write(published(tiny_state()))},dtype=bf16")
     features = model.encode_video(clip(8))
     assert features.tokens.dtype == features.pooled.dtype == torch.bfloat16
     assert_close(features.tokens.float().permute(2, 0, 1, 3), GOLDEN["t8/encode_video_tokens_pbfd"], 0.05)

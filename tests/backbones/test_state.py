@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from paxion.backbones.state import digest, load_exactly, read_file, tensors, under
+from paxion.backbones.state import digest, digest_of, load_exactly, read_file, tensors, under
 from paxion.records import PaxionError
 
 
@@ -60,6 +60,9 @@ def test_code_is_named_and_not_run(tmp_path: Path, monkeypatch):
     torch.save({"model": {"weight": Code()}}, path)
     message = refused(read_file, path)
     assert str(path) in message and "system" in message and "was not run" in message
+    # The advice can be followed as it stands.
+    assert 'torch.save({"model": torch.load(F, weights_only=False)["model"]}, G)' in message
+    assert "runs the code" in message
     assert not (tmp_path / "was-run").exists()
 
 
@@ -92,6 +95,9 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path):
             lambda s: s.update({"1.bias": torch.tensor([1, float("nan")])}),
             "key '1.bias' holds numbers that",
         ),
+        (lambda s: s.update({"1.bias": torch.full((2,), 1e300, dtype=torch.float64)}), "key '1.bias' holds numbers"),
+        (lambda s: s.update({"1.bias": torch.ones(2).long()}), "key '1.bias' is of type int64, expected"),
+        (lambda s: s.update({"1.bias": torch.ones(2).bool()}), "key '1.bias' is of type bool, expected"),
     ],
 )
 def test_what_does_not_fit_is_named_with_its_file(change, says):
@@ -99,6 +105,49 @@ def test_what_does_not_fit_is_named_with_its_file(change, says):
     change(state)
     message = refused(load_exactly, small().state_dict(), state, Path("some/weights.pt"))
     assert says in message and message.startswith("some/weights.pt: ")
+
+
+def test_nothing_is_written_when_anything_is_refused():
+    model = small()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state = {name: value + 1 for name, value in before.items()} | {"1.bias": torch.full((2,), torch.inf)}
+    refused(load_exactly, model.state_dict(), state, Path("w.pt"))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+ODD = {
+    "sparse": lambda: torch.eye(3).to_sparse(),
+    "sparse_csr": lambda: torch.eye(3).to_sparse_csr(),
+    "quantized": lambda: torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8),
+    "nested": lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+    "meta": lambda: torch.ones(3, device="meta"),
+    "expanded": lambda: torch.zeros(1).expand(10**15),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ODD)
+def test_tensors_that_are_not_plain_and_dense_are_refused(kind):
+    message = refused(tensors, {"layer.weight": ODD[kind]()}, Path("some/weights.pt"))
+    assert message.startswith("some/weights.pt: key 'layer.weight' ") and kind in message
+
+
+def test_keys_that_are_no_text_are_refused():
+    for key in (3, None, ("a", 1), torch.ones(2, 2)):
+        assert type(key).__name__ in refused(tensors, {key: torch.ones(1)}, Path("w.pt"))
+
+
+def test_the_digest_of_weights_knows_names_shapes_and_numbers_but_not_precision_order_or_layout():
+    weights = {"a": torch.arange(6.0).view(2, 3), "b": torch.ones(2)}
+    same = {"b": torch.ones(2).half(), "a": torch.arange(6.0).view(2, 3).T.contiguous().T}
+    others = (
+        {"a": weights["a"], "c": weights["b"]},
+        {"a": weights["a"].view(3, 2), "b": weights["b"]},
+        {"a": weights["a"] + 1, "b": weights["b"]},
+        {"a": weights["a"]},
+    )
+    assert len(digest_of(weights)) == 12 and digest_of(same) == digest_of(weights)
+    assert len({digest_of(weights), *map(digest_of, others)}) == 5
 
 
 def test_the_digest_tells_files_apart(tmp_path: Path):

@@ -88,6 +88,22 @@ def test_only_the_openai_tokenizer_straightens_curly_quotes():
     assert clip_tokenizer()([curly]).shape != clip_tokenizer()([straight]).shape
 
 
+def test_entities_are_resolved_twice_before_quotes_are_straightened(merges):
+    tokenize = clip_tokenizer(str(merges), openai=True)
+    for escaped in ("don&rsquo;t &ldquo;e&rdquo;", "don&amp;rsquo;t &amp;ldquo;e&quot;", "don’t “e”"):  # noqa: RUF001
+        assert torch.equal(tokenize([escaped]), tokenize(['don\'t "e"'])), escaped
+    assert torch.equal(tokenize(["&amp;lt;"]), tokenize(["<"]))
+
+
+def test_half_a_sign_is_replaced(merges, words):
+    for openai in (True, False):
+        tokenize = clip_tokenizer(str(merges), openai=openai)
+        assert torch.equal(tokenize(["e \ud800 e"]), tokenize(["e \ufffd e"]))
+        assert torch.equal(tokenize(["\ud83d\ude00"]), tokenize(["\U0001f600"]))
+    bert = bert_tokenizer(str(words))
+    assert torch.equal(bert(["the \ud800 door"])[0], bert(["the \ufffd door"])[0])
+
+
 def test_rows_start_end_and_are_padded_to_the_longest_text(merges):
     tokenize = clip_tokenizer(str(merges))
     e = 256 + ord("e") - ord("!")
@@ -128,6 +144,20 @@ def test_a_clip_vocabulary_is_read_from_each_of_its_files(pairs, merges, tmp_pat
         ("tokenizer.json", b"{", "holds no tokenizer"),
         ("tokenizer.json", b'{"model": 3}', "holds no tokenizer"),
         ("tokenizer.json", b'{"model": {"vocab": {"[CLS]": 0}}}', "48894 pairs"),
+        ("tokenizer.json", b"[" * 100_000, "holds no tokenizer"),
+        *[
+            ("tokenizer.json", b'{"model": {"merges": %s}}' % pairs, "48894 pairs")
+            for pairs in (
+                b"null",
+                b"5",
+                b"[1, 2]",
+                b"[[1, 2]]",
+                b'{"a": 1}',
+                b'[["a"]]',
+                b'["a b c"]',
+                b'[[["a"], "b"]]',
+            )
+        ],
     ],
 )
 def test_a_file_that_is_no_clip_vocabulary_is_refused(name, content, reason, tmp_path):
@@ -186,6 +216,7 @@ def test_bert_ids_are_those_of_transformers():
     [
         ("the\ndoor\n", None, "lacks \\[PAD\\]"),
         ("\n".join(WORDS), 30522, "has 12 words, the checkpoint 30522"),
+        ("\n".join([*WORDS, "the"]), 13, "has 12 words, the checkpoint 13"),
     ],
 )
 def test_a_list_that_is_no_bert_vocabulary_is_refused(content, count, reason, tmp_path):
@@ -202,6 +233,31 @@ def test_a_bert_vocabulary_is_read_from_a_tokenizer_json(words, tmp_path):
     )
     one = bert_tokenizer(str(tmp_path / "tokenizer.json"))(["the doors"])
     assert torch.equal(one[0], bert_tokenizer(str(words))(["the doors"])[0])
+
+
+@pytest.mark.parametrize("identity", ["4", 4.5, True, -1, None, 12, 10**12, 10**30, 0, [4]])
+@pytest.mark.parametrize("count", [None, len(WORDS)])
+def test_ids_that_are_not_the_numbers_of_the_table_are_refused(identity, count, tmp_path):
+    index = {word: number for number, word in enumerate(WORDS)} | {"the": identity}
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"model": {"vocab": index}}))
+    with pytest.raises(PaxionError, match="expected the ids 0 to 11") as caught:
+        bert_tokenizer(str(tmp_path / "tokenizer.json"), words=count)
+    assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("vocab", [5, [1, 2], ["ab"], None, "x", {}, {"\ud800": 0}])
+def test_a_tokenizer_json_of_no_words_is_refused(vocab, tmp_path):
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"model": {"vocab": vocab}}))
+    with pytest.raises(PaxionError, match="is no BERT vocabulary") as caught:
+        bert_tokenizer(str(tmp_path / "tokenizer.json"))
+    assert "\n" not in str(caught.value)
+
+
+def test_words_that_are_no_text_are_refused(tmp_path):
+    index = {word: number for number, word in enumerate([*WORDS, "\ud800"])}
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"model": {"vocab": index}}))
+    with pytest.raises(PaxionError, match="is no BERT vocabulary"):
+        bert_tokenizer(str(tmp_path / "tokenizer.json"))
 
 
 def test_the_checkpoints_folder_comes_before_what_is_installed(words, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -58,9 +58,19 @@ def test_an_adapter_of_the_shipped_size_is_small_and_holds_no_backbone(tmp_path)
 
 def test_the_card_says_where_the_adapter_comes_from(saved, tiny_backbone):
     card = json.loads((saved / "adapter.json").read_text())
+    shown = card["backbone"].pop("transform"), card["backbone"].pop("frames")
+    assert shown == (asdict(tiny_backbone.transform) | {"mean": [0.5] * 3, "std": [0.25] * 3}, 9)
     assert card["backbone"] == {"name": "world", "revision": tiny_backbone.revision, "source": None}
     assert card["provenance"] == {"a": 1}
     assert card["recipe"]["antonym_pair"] == 1.0 and card["fuser"] is None
+
+
+def test_other_pixels_are_refused_and_another_name_is_not(saved, tiny_backbone, monkeypatch):
+    monkeypatch.setattr(tiny_backbone, "name", "renamed")
+    assert load_adapter(saved, tiny_backbone).model is not None
+    monkeypatch.setattr(tiny_backbone, "transform", replace(tiny_backbone.transform, resize="exact"))
+    with pytest.raises(PaxionError, match="was trained with transform"):
+        load_adapter(saved, tiny_backbone)
 
 
 def test_an_adapter_finds_its_backbone(saved, tiny_backbone, tmp_path):
@@ -77,7 +87,7 @@ def test_cards_of_older_versions_are_read(tiny_backbone, tiny_features, tmp_path
     model = drawn(RECIPES[name], tiny_backbone)
     save_adapter(tmp_path, name, model, tiny_backbone, RECIPES[name], {})
     card = json.loads((tmp_path / "adapter.json").read_text())
-    del card["patcher"]["kind"], card["backbone"]["source"]
+    del card["patcher"]["kind"], card["backbone"]["source"], card["backbone"]["frames"], card["backbone"]["transform"]
     if card["fuser"] is not None:
         del card["fuser"]["raw_pooled"]
     (tmp_path / "adapter.json").write_text(json.dumps(card))
@@ -183,7 +193,7 @@ def test_a_card_that_is_not_utf8_is_said(saved, tiny_backbone):
         load_adapter(saved, tiny_backbone)
 
 
-@pytest.mark.parametrize("case", ["empty", "cut", "foreign", "other shape", "one missing"])
+@pytest.mark.parametrize("case", ["empty", "cut", "foreign", "other shape", "not finite", "one missing"])
 def test_damaged_weights_are_said(saved, tiny_backbone, case):
     path = saved / "adapter.safetensors"
     weights = load_file(path)
@@ -196,11 +206,26 @@ def test_damaged_weights_are_said(saved, tiny_backbone, case):
         path.write_bytes(b"no tensors here" * 100)
     elif case == "other shape":
         save_file({**weights, first: torch.zeros(2, 3, 5)}, path)
+    elif case == "not finite":
+        save_file({**weights, first: weights[first] / 0}, path)
     else:
         save_file({name: values for name, values in weights.items() if name != first}, path)
-    with pytest.raises(PaxionError, match=r"adapter\.safetensors cannot be loaded") as error:
+    says = {"other shape": f"key '{first}' has shape", "one missing": f"missing key '{first}'"}
+    says |= {"not finite": f"key '{first}' holds numbers that are not finite"}
+    with pytest.raises(PaxionError) as error:
         load_adapter(saved, tiny_backbone)
-    assert "\n" not in str(error.value)
+    assert says.get(case, "is no checkpoint, or is truncated") in str(error.value)
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("sizes", [{"depth": 10**9}, {"latents": 5 * 10**7}, {"depth": 2000}])
+def test_a_card_cannot_take_all_memory(saved, tiny_backbone, sizes):
+    card = json.loads((saved / "adapter.json").read_text())
+    (saved / "adapter.json").write_text(json.dumps(card | {"patcher": card["patcher"] | sizes}))
+    for read in (lambda: load_adapter(saved, tiny_backbone), lambda: adapter_backbone(saved)):
+        with pytest.raises(PaxionError, match="is no adapter") as error:
+            read()
+        assert len(str(error.value)) < 500
 
 
 def test_a_folder_that_cannot_be_written_is_said(tiny_backbone, tmp_path):

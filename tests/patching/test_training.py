@@ -15,7 +15,7 @@ import torch
 from paxion.backbones.base import BackboneEncoder
 from paxion.patching.model import EnsembleEncoder, PatchedEncoder, PatchedModel
 from paxion.patching.recipes import RECIPES, Recipe
-from paxion.patching.train import TrainingData, learning_rate, losses, train, training_data
+from paxion.patching.train import TrainingData, beginning, learning_rate, losses, train, training_data
 from paxion.records import PaxionError, Sample
 from paxion.similarity import similarity
 
@@ -182,8 +182,16 @@ def still(recipe: Recipe) -> Recipe:
     return replace(recipe, rate=1e-9, weight_decay=0.0, epochs=1, batch=16)
 
 
-@pytest.mark.parametrize("begun", ["patcher-dvdm", "patcher-pooled", "kp-transformer"])
-@pytest.mark.parametrize("then", ["patcher-vtc", "patcher", "kp-transformer"])
+@pytest.mark.parametrize(
+    ("begun", "then"),
+    [
+        ("patcher-dvdm", "patcher-vtc"),
+        ("patcher-dvdm", "patcher"),
+        ("patcher-pooled", "patcher-vtc"),
+        ("patcher-pooled", "patcher-pooled"),
+        ("kp-transformer", "kp-transformer"),
+    ],
+)
 def test_a_patcher_is_trained_on_as_it_is_by_another_recipe(tiny_backbone, data, tmp_path, begun, then):
     """KP-FT: sizes, codes and temperature are those of the start, whatever the second recipe says."""
     start = train(replace(RECIPES[begun], epochs=1, batch=16), tiny_backbone, data, tmp_path / "a")
@@ -196,6 +204,20 @@ def test_a_patcher_is_trained_on_as_it_is_by_another_recipe(tiny_backbone, data,
     assert abs(moved.temperature.item() - 0.031) > 1e-5
     learned = dict(start.patcher.named_parameters())
     assert all(not torch.equal(p, learned[name]) for name, p in moved.patcher.named_parameters())
+
+
+@pytest.mark.parametrize(
+    ("begun", "then", "says"),
+    [
+        ("patcher-dvdm", "kp-transformer", "got a perceiver to start from, expected a transformer"),
+        ("kp-transformer", "patcher", "got a transformer to start from, expected a perceiver"),
+        ("patcher-dvdm", "patcher-pooled", "expected a pooled perceiver"),
+    ],
+)
+def test_a_start_of_another_kind_would_be_mislabelled_and_is_refused(tiny_backbone, begun, then, says):
+    start = beginning(RECIPES[begun], tiny_backbone)
+    with pytest.raises(PaxionError, match=says):
+        beginning(RECIPES[then], tiny_backbone, start)
 
 
 @pytest.mark.parametrize("kind", ["xattn", "side_tuning"])

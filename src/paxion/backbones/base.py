@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from paxion.records import PaxionError
 from paxion.video.transform import Transform
 
 
@@ -86,9 +87,16 @@ class Backbone(Protocol):
 
 
 def token_projection(backbone: Backbone) -> nn.Linear | None:
-    """The backbone's own frozen map from token width C to joint width D (its `projection`), if it has one."""
+    """The backbone's own frozen map from token width C to joint width D (its `projection`), if it has one.
+
+    Raises PaxionError for anything but an nn.Linear of these widths.
+    """
     projection = getattr(backbone, "projection", None)
-    assert projection is None or isinstance(projection, nn.Linear)
+    if projection is None:
+        return None
+    if not isinstance(projection, nn.Linear) or projection.weight.shape != (backbone.dim, backbone.token_width):
+        expected = f"nn.Linear({backbone.token_width}, {backbone.dim})"
+        raise PaxionError(f"got projection {projection} of {backbone.name}, expected {expected} or none")
     return projection
 
 
@@ -132,5 +140,9 @@ def text_vectors(encoder: Encoder | Backbone, texts: Iterable[str], batch: int =
     vectors: dict[str, Tensor] = {}
     for start in range(0, len(distinct), batch):
         part = distinct[start : start + batch]
-        vectors.update(zip(part, encoder.encode_texts(part).float().cpu(), strict=True))
+        found = encoder.encode_texts(part)
+        if found.dtype != torch.float32:
+            # Unit vectors of half precision are off by a few thousandths, enough to turn an answer.
+            found = normalise(found.float())
+        vectors.update(zip(part, found.cpu(), strict=True))
     return vectors

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from paxion.backbones.published import layer_state
-from paxion.backbones.transformer import join_heads, split_heads
+from paxion.backbones.transformer import EPSILON, join_heads, split_heads
+from paxion.records import PaxionError
 
-EPSILON = 1e-12
 SPECIAL = 3
 """Rows that end a table of biases: from the class token, to it, and from it to itself."""
 TABLE = "attention.attention.relative_position_bias.relative_position_bias_table"
@@ -89,9 +89,9 @@ class Beit(nn.Module):
 
 def beit_state(beit: Beit, prefix: str) -> dict[str, Tensor]:
     """The tower's own weights by their published names, all of which start with `prefix`."""
-    state = {f"{prefix}embeddings.cls_token": beit.frame_class.detach()}
+    state: dict[str, Tensor] = {f"{prefix}embeddings.cls_token": beit.frame_class}
     if beit.position is not None:
-        state[f"{prefix}embeddings.position_embeddings"] = beit.position.detach()
+        state[f"{prefix}embeddings.position_embeddings"] = beit.position
     state |= layer_state(beit.patches, f"{prefix}embeddings.patch_embeddings.projection")
     for number, block in enumerate(beit.blocks):
         state |= _block_state(block, f"{prefix}encoder.layer.{number}")
@@ -112,7 +112,7 @@ def _block_state(block: nn.Module, prefix: str) -> dict[str, Tensor]:
         TABLE: block.table,
     }
     return {
-        **{f"{prefix}.{name}": weight.detach() for name, weight in own.items()},
+        **{f"{prefix}.{name}": weight for name, weight in own.items()},
         **layer_state(block.out, f"{prefix}.attention.output.dense"),
         **layer_state(block.expand, f"{prefix}.intermediate.dense"),
         **layer_state(block.contract, f"{prefix}.output.dense"),
@@ -143,10 +143,18 @@ def resize_table(table: Tensor, grid: int) -> Tensor:
     The trained offsets are spread so that the distances between them grow geometrically from the centre outwards and
     the outermost ones come to the outermost of the new grid: near patches keep their biases. The three biases of the
     class token stay as they are.
+
+    Raises PaxionError for a table of less than 3 × 3 patches, which has too few offsets for a spline.
     """
     side, wanted = round((len(table) - SPECIAL) ** 0.5), 2 * grid - 1
     if side == wanted:
         return table
+    if side < 5:
+        got = (side + 1) // 2
+        raise PaxionError(
+            f"got a model trained on {got} × {got} patches, expected at least 3 × 3 to interpolate; "  # noqa: RUF001
+            "leave the size as trained"
+        )
     low, high = 1.01, 1.5
     while high - low > 1e-6:
         ratio = (low + high) / 2

@@ -12,9 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from paxion.backbones.published import layer_state
-from paxion.backbones.transformer import join_heads, split_heads
-
-EPSILON = 1e-12
+from paxion.backbones.transformer import EPSILON, join_heads, split_heads
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def blocks_state(blocks: Iterable[nn.Module], prefix: str) -> dict[str, Tensor]:
     for number, block in enumerate(blocks):
         assert isinstance(block, BertBlock)
         stem = f"{prefix}layer.{number}"
-        weights, biases = block.qkv.weight.detach().chunk(3), block.qkv.bias.detach().chunk(3)
+        weights, biases = block.qkv.weight.chunk(3), block.qkv.bias.chunk(3)
         for name, weight, bias in zip(("query", "key", "value"), weights, biases, strict=True):
             state |= {f"{stem}.attention.self.{name}.weight": weight, f"{stem}.attention.self.{name}.bias": bias}
         state |= layer_state(block.out, f"{stem}.attention.output.dense")

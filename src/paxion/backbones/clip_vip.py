@@ -15,8 +15,16 @@ from torch import Tensor, nn
 
 from paxion.backbones.base import Features, normalise
 from paxion.backbones.clip_text import TextConfig, TextTower
-from paxion.backbones.published import Checkpoint, hugging_face_state, layer_state, read_checkpoint
-from paxion.backbones.state import digest
+from paxion.backbones.published import (
+    Checkpoint,
+    asked_frames,
+    asked_size,
+    detached,
+    frozen,
+    hugging_face_state,
+    layer_state,
+    read_checkpoint,
+)
 from paxion.backbones.transformer import Attend, Block, check_size
 from paxion.video.transform import Transform, squashed
 
@@ -34,7 +42,7 @@ class ClipVipConfig:
     size: int = 224
     proxies: int = 3
     """Global tokens besides the class token."""
-    times: int = 12
+    moments: int = 12
     """Frames that the temporal embedding was trained on."""
 
 
@@ -61,7 +69,7 @@ class ClipVip(nn.Module):
         self.class_token = nn.Parameter(torch.zeros(width))
         self.proxies = nn.Parameter(torch.zeros(config.proxies, width))
         self.position = nn.Embedding(self.tokens_per_frame + 1, width)
-        self.time = nn.Parameter(torch.zeros(1, config.times, width))
+        self.time = nn.Parameter(torch.zeros(1, config.moments, width))
         self.first_norm = nn.LayerNorm(width)
         self.blocks = nn.ModuleList(Block(width, config.heads, config.hidden) for _ in range(config.layers))
         self.last_norm, self.projection = nn.LayerNorm(width), nn.Linear(width, self.dim, bias=False)
@@ -86,7 +94,7 @@ class ClipVip(nn.Module):
         batch, times = video.shape[:2]
         place = self.position.weight
         patches = self.patches(video.flatten(0, 1).to(place)).flatten(2).transpose(1, 2) + place[1:]
-        patches = patches.view(batch, times, *patches.shape[1:]) + self.times(times)[:, None]
+        patches = patches.view(batch, times, *patches.shape[1:]) + self.time_embeddings(times)[:, None]
         everywhere = torch.cat((self.class_token[None], self.proxies)) + place[0]
         tokens = torch.cat((everywhere.expand(batch, -1, -1), patches.flatten(1, 2)), 1)
         tokens = self.first_norm(tokens)
@@ -95,7 +103,7 @@ class ClipVip(nn.Module):
             tokens = block(tokens, attend)
         return tokens  # type: ignore[no-any-return]
 
-    def times(self, count: int) -> Tensor:
+    def time_embeddings(self, count: int) -> Tensor:
         """The embeddings (count, C) of `count` frames, linearly interpolated from those that were trained."""
         if count == self.time.shape[1]:
             return self.time[0]
@@ -103,8 +111,8 @@ class ClipVip(nn.Module):
         return between[0].T.to(self.time)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Texts to unit vectors (K, D)."""
-        return normalise(self.text(self.tokenize(texts).to(self.logit_scale.device)))
+        """Texts to unit vectors (K, D), float32 whatever the model's precision."""
+        return normalise(self.text(self.tokenize(texts).to(self.logit_scale.device)).float())
 
 
 def attend_by_proxy(proxies: int, times: int) -> Attend:
@@ -154,7 +162,7 @@ def published_state(model: ClipVip) -> dict[str, Tensor]:
         state |= hugging_face_state(block, f"text_model.encoder.layers.{number}")
     for number, block in enumerate(model.blocks):
         state |= hugging_face_state(block, f"vision_model.encoder.layers.{number}")
-    return state
+    return detached(state)
 
 
 def sizes(checkpoint: Checkpoint) -> ClipVipConfig:
@@ -203,14 +211,9 @@ def load_clip_vip(
         # Counts from 0, which transformers kept in its checkpoints once.
         checkpoint.tensors.pop(f"{checkpoint.prefix}{tower}_model.embeddings.position_ids", None)
     config = sizes(checkpoint)
-    if size is not None:
-        checkpoint = checkpoint.resized("vision_model.embeddings.position_embedding.weight", config.patch, size)
-        config = replace(config, size=size)
+    frames, size = asked_frames(frames), asked_size(size, config.size, config.patch)
+    checkpoint = checkpoint.resized("vision_model.embeddings.position_embedding.weight", size // config.patch)
+    config = replace(config, size=size)
     tokenize = clip_tokenizer(vocabulary, Path(path).parent)
-    transform = squashed(config.size) if preprocessing == "paper" else Transform(config.size)
-    with torch.device("meta"):
-        model = ClipVip(config, tokenize, frames or 8, transform)
-    model.to_empty(device="cpu")
-    checkpoint.fill(published_state(model))
-    model.revision = digest(Path(path))
-    return model.eval().requires_grad_(False)
+    transform = squashed(size) if preprocessing == "paper" else Transform(size)
+    return frozen(lambda: ClipVip(config, tokenize, frames, transform), published_state, checkpoint)

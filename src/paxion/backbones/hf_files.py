@@ -15,20 +15,50 @@ from paxion.backbones import state
 from paxion.records import PaxionError
 
 CONFIGURATION = ("*.json", "*.txt", "*.model")
+VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.json",
+    "vocab.txt",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
+READ = (
+    "config.json",
+    "preprocessor_config.json",
+    "video_preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "merges.txt",
+    *VOCABULARIES,
+)
+"""What says, beside the weights, which numbers a clip and a text become."""
 SAFE = ("model.safetensors", "model-*-of-*.safetensors")
 PICKLED = ("pytorch_model.bin", "pytorch_model-*-of-*.bin")
+LINE = 200
+"""Characters of what a library says: whole messages of transformers are pages."""
 
 
 @contextmanager
 def one_line(what: str) -> Iterator[None]:
-    """Say whatever a library raises as a PaxionError of one sentence: its exceptions have no common base."""
+    """Say whatever a library raises as a PaxionError of one short line: its exceptions have no common base."""
     try:
         yield
     except PaxionError:
         raise
     except Exception as error:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise PaxionError(f"{what}: {line.split('. ')[0].rstrip('.: ')}") from error
+        raise PaxionError(f"{what}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    said = " ".join(str(error).split())
+    if "custom code" in said:  # the library advises to run it
+        return "it needs code that comes with it, which paxion never runs; give a model that transformers itself has"
+    if " " not in said:
+        said = f"{type(error).__name__}: {said}"
+    return said[:LINE].rstrip(".: ") + (" ..." if len(said) > LINE else "")
 
 
 def fetch(path: str) -> tuple[Path, str | None]:
@@ -40,6 +70,7 @@ def fetch(path: str) -> tuple[Path, str | None]:
     if not re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", name):
         raise PaxionError(f"no folder at {path}; give one, or a model's id such as openai/clip-vit-base-patch32")
     from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     def get(*patterns: str) -> Path:
         # From a snapshot and not by id: transformers would ask for pickled weights to be converted, over the network.
@@ -53,9 +84,16 @@ def fetch(path: str) -> tuple[Path, str | None]:
         return Path(found)
 
     with one_line(f"no folder at {path}, and no such model from the Hugging Face hub"):
-        folder = get(*SAFE)
-        if not any(next(folder.glob(pattern), None) for pattern in SAFE):
-            folder = get(*PICKLED)
+        try:
+            folder = get(*SAFE)
+            if not any(next(folder.glob(pattern), None) for pattern in SAFE):
+                folder = get(*PICKLED)
+        except LocalEntryNotFoundError as error:
+            offline = "HF_HUB_OFFLINE forbids to fetch it" if constants.HF_HUB_OFFLINE else "the hub cannot be reached"
+            raise PaxionError(
+                f"no folder at {path}, and {path} is not in the cache of the Hugging Face hub, at least not all of it: "
+                f"{offline}"
+            ) from error
     return folder, folder.name
 
 
@@ -73,11 +111,18 @@ def weight_files(folder: Path) -> list[Path]:
                 files = sorted(
                     folder / name for name in set(json.loads(index.read_text("utf-8"))["weight_map"].values())
                 )
+            if not files:
+                raise PaxionError(f"{index} names no files; download it again")
             for file in files:
                 if not file.is_file():
                     raise PaxionError(f"no checkpoint at {file}, which {index.name} names; download it again")
             return files
     raise PaxionError(f"{folder} has no weights ({SAFE[0]}); download the model again")
+
+
+def folder_digest(folder: Path, weights: list[Path]) -> str:
+    """Twelve hexadecimal digits of all that says what a clip and a text become: weights, settings and tokenizer."""
+    return state.digest(*weights, *(folder / name for name in sorted(READ) if (folder / name).is_file()))
 
 
 @contextmanager

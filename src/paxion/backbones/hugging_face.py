@@ -10,18 +10,20 @@ of another shape is scaled to a square, where the processor would keep its propo
 
 from __future__ import annotations
 
+import copy
 import inspect
+import re
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from torch import Tensor, nn
 
-from paxion.backbones import state
 from paxion.backbones.base import Features, mean_of_frames, normalise
-from paxion.backbones.hf_files import fetch, load_model, one_line, quiet, weight_files
+from paxion.backbones.hf_files import VOCABULARIES, fetch, folder_digest, load_model, one_line, quiet, weight_files
 from paxion.backbones.hf_transform import patches, read_transform
 from paxion.records import PaxionError
 from paxion.video.transform import Transform
@@ -32,14 +34,6 @@ PADDED, PADDED_LENGTH = ("siglip", "siglip2", "videoprism", "align", "tipsv2"), 
 """Families trained on texts padded on the right to a fixed length; others are padded to the longest text."""
 PLAIN = ("siglip", "siglip2")
 """Families trained on lower-case texts and without a mask of the padding; not all their tokenizers lower the case."""
-VOCABULARIES = (
-    "tokenizer.json",
-    "vocab.json",
-    "vocab.txt",
-    "tokenizer.model",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-)
 
 
 class HuggingFaceBackbone(nn.Module):
@@ -50,6 +44,8 @@ class HuggingFaceBackbone(nn.Module):
     """
 
     revision = "unknown"
+    pinned: str | None = None
+    """What to give `load_hugging_face` to read these weights again: a folder, or an id with the commit."""
 
     def __init__(
         self,
@@ -75,6 +71,7 @@ class HuggingFaceBackbone(nn.Module):
         family = model.config.model_type
         self._lower = family in PLAIN
         self._padding = "max_length" if family in PADDED else "longest"
+        self._vocabulary = _vocabulary(model.config)
         self._length = _text_length(model.config, tokenizer)
         self._text_inputs = set(inspect.signature(model.get_text_features).parameters)
         self._text_inputs -= {"attention_mask"} if family in PLAIN else set()
@@ -84,7 +81,8 @@ class HuggingFaceBackbone(nn.Module):
     @torch.inference_mode()
     def _measure(self) -> None:
         shape = (1, self.frames if self.whole_clips else 1, 3, self.transform.size, self.transform.size)
-        seen = self.encode_video(torch.zeros(shape))
+        seen = self._look_without_numbers(shape) if self.whole_clips else None
+        seen = seen or self.encode_video(torch.zeros(shape))
         self.dim: int = seen.pooled.shape[-1]
         self.tokens_per_frame, self.token_width = (0, 0) if seen.tokens is None else seen.tokens.shape[2:]
         width = self._embed(["a"]).shape[-1]
@@ -94,6 +92,21 @@ class HuggingFaceBackbone(nn.Module):
         mixed = self.whole_clips and self.tokens_per_frame == self.frames
         if self.layer != -1 and (seen.tokens is None or mixed):
             raise PaxionError(f"layer {self.layer} of {self.name} cannot be told apart by frame; take the last, -1")
+
+    def _look_without_numbers(self, shape: tuple[int, ...]) -> Features | None:
+        """Features of the right shapes on torch's meta device; None where the model cannot run there.
+
+        A whole clip takes a large one half a minute on a CPU.
+        """
+        look = self._look
+        try:
+            with torch.device("meta"):
+                self._look = getattr(type(self.model)(copy.deepcopy(self.model.config)), look.__name__)
+                return self.encode_video(torch.zeros(shape))
+        except Exception:  # some compute with numbers on the way; and what is wrong is said by the model itself
+            return None
+        finally:
+            self._look = look
 
     @property
     def projection(self) -> nn.Linear | None:
@@ -153,6 +166,11 @@ class HuggingFaceBackbone(nn.Module):
         encoded = self.tokenizer(
             texts, padding=self._padding, truncation=True, max_length=self._length, return_tensors="pt"
         )
+        largest = encoded["input_ids"].amax(1).tolist()
+        for text, number in zip(texts, largest, strict=True):
+            if number >= self._vocabulary:
+                said = f"got text {text[:80]!r} with token {number}, expected less than {self._vocabulary}"
+                raise PaxionError(f"{said}: {self.name} has no more")
         inputs = {name: value.to(self.model.device) for name, value in encoded.items() if name in self._text_inputs}
         output = self.model.get_text_features(**inputs)
         return getattr(output, "pooler_output", output)  # type: ignore[no-any-return]
@@ -169,6 +187,26 @@ def _text_length(config: Any, tokenizer: Any) -> int:
     positions = getattr(getattr(config, "text_config", config), "max_position_embeddings", None)
     trained = PADDED_LENGTH if config.model_type in PADDED else None
     return min(length for length in (positions, tokenizer.model_max_length, trained) if length)
+
+
+def _vocabulary(config: Any) -> float:
+    """The number of tokens that the text embedding has; infinite where the configuration does not say."""
+    return getattr(getattr(config, "text_config", config), "vocab_size", None) or float("inf")
+
+
+def _check_vocabulary(config: Any, tokenizer: Any, folder: Path) -> None:
+    """Raise PaxionError for a tokenizer whose words the text embedding does not reach.
+
+    Markers such as <extra_id_0> may lie beyond it: no caption holds them.
+    """
+    size = _vocabulary(config)
+    beyond = [(number, word) for word, number in tokenizer.get_vocab().items() if number >= size]
+    special = set(tokenizer.all_special_ids)
+    words = [pair for pair in beyond if pair[0] not in special and not re.fullmatch(r"▁?<.*>", pair[1])]
+    if words:
+        number, word = max(words)
+        said = f"the tokenizer of {folder} gives tokens up to {number} ({word!r}), expected less than {size}"
+        raise PaxionError(f"{said}, the model's text embedding; save the model's own tokenizer to it")
 
 
 def by_frame(states: Tensor, clips: int, frames: int) -> Tensor | None:
@@ -196,6 +234,8 @@ def load_hugging_face(path: str, *, frames: int | None = None, layer: int | None
     truncated, missing, left over, of another shape or not finite: such a model would be random in part.
     """
     folder, revision = fetch(path)
+    if not (folder / "config.json").is_file():
+        raise PaxionError(f"{folder} has no config.json; give a folder as save_pretrained writes it, or a model's id")
     if not any((folder / name).is_file() for name in VOCABULARIES):
         raise PaxionError(f"{folder} has no tokenizer ({VOCABULARIES[0]}); save the model's tokenizer to it")
     files = weight_files(folder)
@@ -223,12 +263,14 @@ def load_hugging_face(path: str, *, frames: int | None = None, layer: int | None
         if config.model_type in PADDED and "padding_side" not in tokenizer.init_kwargs:
             tokenizer.padding_side = "right"  # SigLIP 2's class would pad on the left, where it is not told
         model = load_model(folder, files, config)
-    name = f"hf:{path if revision else folder.resolve().name}"
+        _check_vocabulary(config, tokenizer, folder)
+    own = path.partition("@")[0] if revision else folder.resolve().name
     with one_line(f"{folder} cannot encode a clip and a text as its own configuration says"):
         backbone = HuggingFaceBackbone(
-            name, model, tokenizer, transform, fixed or frames or FRAMES, patch, -1 if layer is None else layer
+            f"hf:{own}", model, tokenizer, transform, fixed or frames or FRAMES, patch, -1 if layer is None else layer
         )
-    backbone.revision = revision or state.digest(*files, folder / "config.json")
+    backbone.pinned = f"{own}@{revision}" if revision else str(folder.resolve())
+    backbone.revision = revision or folder_digest(folder, files)
     if backbone.layer != -1:
         backbone.revision += f"-layer{backbone.layer}"
     return backbone.eval().requires_grad_(False)

@@ -16,9 +16,18 @@ from torch import Tensor, nn
 
 from paxion.backbones.base import Features, normalise
 from paxion.backbones.clip_text import TextConfig, TextTower
-from paxion.backbones.published import Checkpoint, layer_state, openai_state, read_checkpoint
-from paxion.backbones.state import digest
+from paxion.backbones.published import (
+    Checkpoint,
+    asked_frames,
+    asked_size,
+    detached,
+    frozen,
+    layer_state,
+    openai_state,
+    read_checkpoint,
+)
 from paxion.backbones.transformer import Block, check_size, join_heads, split_heads
+from paxion.records import PaxionError
 from paxion.video.transform import Transform, squashed
 
 
@@ -120,8 +129,8 @@ class InternVideo(nn.Module):
         return Features(self.projection(self.last_norm(pooled)), tokens)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Texts to unit vectors (K, D)."""
-        return normalise(self.text(self.tokenize(texts).to(self.balance.device)))
+        """Texts to unit vectors (K, D), float32 whatever the model's precision."""
+        return normalise(self.text(self.tokenize(texts).to(self.balance.device)).float())
 
 
 def published_state(model: InternVideo) -> dict[str, Tensor]:
@@ -150,7 +159,7 @@ def published_state(model: InternVideo) -> dict[str, Tensor]:
         state |= layer_state(extractor.get_submodule("memory_norm"), f"visual.transformer.dec.{number}.ln_3")
     for number, block in enumerate(model.text.blocks):
         state |= openai_state(block, f"transformer.resblocks.{number}")
-    return state
+    return detached(state)
 
 
 def sizes(checkpoint: Checkpoint) -> InternVideoConfig:
@@ -160,14 +169,21 @@ def sizes(checkpoint: Checkpoint) -> InternVideoConfig:
     _, dim = checkpoint.shape("visual_proj", 2)
     layers = checkpoint.layers("transformer.resblocks.")
     patch = checkpoint.shape("visual.conv1.weight", 5)[-1]
+    blocks, extractors = (checkpoint.layers(f"visual.transformer.{kind}.") for kind in ("resblocks", "dpe"))
+    if extractors > blocks:
+        key = f"{checkpoint.prefix}visual.transformer.dpe"
+        raise PaxionError(
+            f"{checkpoint.path}: {extractors} layers under {key!r}, expected at most {blocks}, those of the tower; "
+            "is it another model's?"
+        )
     return InternVideoConfig(
         TextConfig(text_width, layers, text_width // 64, 4 * text_width, dim),
         width,
-        checkpoint.layers("visual.transformer.resblocks."),
+        blocks,
         width // 64,
         patch,
         patch * checkpoint.grid("visual.positional_embedding"),
-        checkpoint.layers("visual.transformer.dpe."),
+        extractors,
     )
 
 
@@ -191,14 +207,9 @@ def load_internvideo(
 
     checkpoint = read_checkpoint(Path(path), "vl_backbone.", "clip.")
     config = sizes(checkpoint)
-    if size is not None:
-        checkpoint = checkpoint.resized("visual.positional_embedding", config.patch, size)
-        config = replace(config, size=size)
+    frames, size = asked_frames(frames), asked_size(size, config.size, config.patch)
+    checkpoint = checkpoint.resized("visual.positional_embedding", size // config.patch)
+    config = replace(config, size=size)
     tokenize = clip_tokenizer(vocabulary, Path(path).parent, openai=True)
-    transform = squashed(config.size) if preprocessing == "paper" else Transform(config.size)
-    with torch.device("meta"):
-        model = InternVideo(config, tokenize, frames or 8, transform)
-    model.to_empty(device="cpu")
-    checkpoint.fill(published_state(model))
-    model.revision = digest(Path(path))
-    return model.eval().requires_grad_(False)
+    transform = squashed(size) if preprocessing == "paper" else Transform(size)
+    return frozen(lambda: InternVideo(config, tokenize, frames, transform), published_state, checkpoint)

@@ -73,6 +73,7 @@ OPTIONS = {
     "compile": "yes: torch.compile",
 }
 NUMBERS = ("frames", "layer", "size")
+SAME = {"bfloat16": "bf16", "float16": "fp16", "fp32": "float32"}
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -101,16 +102,34 @@ def load_backbone(name: str, device: str = "cpu") -> Backbone:
     return cast(Backbone, backbone)
 
 
+def lasting(name: str, backbone: Backbone) -> str:
+    """The name that loads this very backbone again: from any folder, and when the hub has moved on."""
+    scheme, path, options = parse(absolute(name))
+    return _joined(scheme, getattr(backbone, "pinned", None) or path, options)
+
+
 def absolute(name: str) -> str:
     """The same name with its files and folders given from the root: it still holds in another folder."""
     scheme, path, options = parse(name)
-    path, vocabulary = (
-        str(Path(part).resolve()) if part and Path(part).exists() else part
-        for part in (path, options.get("vocabulary", ""))
-    )
-    if vocabulary:
-        options["vocabulary"] = vocabulary
+    if "vocabulary" in options:
+        options["vocabulary"] = _from_root(options["vocabulary"])
+    if scheme == "python":
+        file, _, function = path.partition(".py:")
+        path = f"{_from_root(f'{file}.py')}:{function}" if function else _from_root(path)
+    elif scheme == "open-clip":
+        model, _, weights = path.partition("/")
+        path = f"{model}/{_from_root(weights)}" if weights else path
+    else:
+        path = _from_root(path)
+    return _joined(scheme, path, options)
+
+
+def _joined(scheme: str, path: str, options: dict[str, str]) -> str:
     return "".join([scheme, f":{path}" if path else "", *(f",{key}={value}" for key, value in options.items())])
+
+
+def _from_root(path: str) -> str:
+    return str(Path(path).resolve()) if path and Path(path).exists() else path
 
 
 def parse(name: str) -> tuple[str, str, dict[str, str]]:
@@ -118,7 +137,14 @@ def parse(name: str) -> tuple[str, str, dict[str, str]]:
     rest = name
     options: dict[str, str] = {}
     while found := re.fullmatch(r"(.*),([a-z]+)=([^,]*)", rest, re.DOTALL):
+        path = rest.partition(":")[2]
+        if path and Path(path).exists():
+            break  # a path with a comma and an equals sign in its own name
+        if found[2] in options:
+            raise PaxionError(f"got {found[2]} twice in {name!r}, expected it once")
         rest, options = found[1], {found[2]: found[3], **options}
+    if options.get("dtype") in SAME:
+        options["dtype"] = SAME[options["dtype"]]
     scheme, _, path = rest.partition(":")
     if scheme not in SCHEMES:
         raise unknown_name("backbone", scheme, SCHEMES)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,13 +26,24 @@ from paxion.backbones.beit import (
     resize_table,
     table_rows,
 )
-from paxion.backbones.bert import EPSILON, Bert, BertBlock, BertConfig, bert_state, blocks_state
-from paxion.backbones.published import Checkpoint, layer_state, read_checkpoint, resize_positions
-from paxion.backbones.state import digest
-from paxion.backbones.transformer import check_size
+from paxion.backbones.bert import Bert, BertBlock, BertConfig, bert_state, blocks_state
+from paxion.backbones.published import (
+    Checkpoint,
+    asked_frames,
+    asked_size,
+    detached,
+    frozen,
+    layer_state,
+    read_checkpoint,
+    resize_positions,
+)
+from paxion.backbones.state import FLOATS
+from paxion.backbones.transformer import EPSILON, check_size
 from paxion.records import PaxionError
 from paxion.video.transform import Transform, squashed
 
+NUMBER = r"0|[1-9]\d{0,3}"
+"""Of a layer, in a regular expression."""
 POSITIONS = "vision_encoder.embeddings.position_embeddings"
 
 Tokenize = Callable[[Sequence[str]], tuple[Tensor, Tensor]]
@@ -91,9 +103,9 @@ class Singularity(nn.Module):
         return Features(self.projection(pooled).unflatten(0, clips).mean(1), tokens)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Texts to unit vectors (K, D)."""
+        """Texts to unit vectors (K, D), float32 whatever the model's precision."""
         ids, mask = (part.to(self.time.device) for part in self.tokenize(texts))
-        return normalise(self.text_projection(self.text(ids, mask)[:, 0]))
+        return normalise(self.text_projection(self.text(ids, mask)[:, 0]).float())
 
 
 def time_embeddings(embeddings: Tensor, frames: int) -> Tensor:
@@ -111,9 +123,9 @@ def fit_frames(embeddings: Tensor, frames: int) -> Tensor:
 
 def published_state(model: Singularity, text: str = "text_encoder.") -> dict[str, Tensor]:
     """The model's own weights by their published names; `text` is what those of the text tower start with."""
-    return {
-        "temp": model.temperature.detach(),
-        "temporal_embeddings": model.time.detach(),
+    state = {
+        "temp": model.temperature,
+        "temporal_embeddings": model.time,
         **beit_state(model.vision, "vision_encoder."),
         **layer_state(model.vision_norm, "vision_layernorm"),
         **bert_state(model.text, text),
@@ -121,6 +133,7 @@ def published_state(model: Singularity, text: str = "text_encoder.") -> dict[str
         **layer_state(model.text_projection, "text_proj"),
         **blocks_state(model.time_blocks, "temporal_vision_encoder."),
     }
+    return detached(state)
 
 
 def sizes(checkpoint: Checkpoint, text: str) -> SingularityConfig:
@@ -156,6 +169,7 @@ def sizes(checkpoint: Checkpoint, text: str) -> SingularityConfig:
         checkpoint.shape(f"{text}embeddings.position_embeddings.weight", 2)[0],
     )
     dim = checkpoint.shape("vision_proj.weight", 2)[0]
+    checkpoint.shape("temporal_embeddings", 4)
     return SingularityConfig(vision, bert, dim, checkpoint.layers("temporal_vision_encoder.layer."))
 
 
@@ -166,12 +180,34 @@ def _foreign(checkpoint: Checkpoint, name: str, expected: str) -> PaxionError:
 
 
 def _first_fusion_layer(checkpoint: Checkpoint, text: str) -> int:
-    pattern = re.compile(re.escape(f"{checkpoint.prefix}{text}") + r"encoder\.layer\.(\d+)\.crossattention\.")
-    fusing = [int(found[1]) for name in checkpoint.tensors if (found := pattern.match(name))]
-    if not fusing:
-        key = f"{checkpoint.prefix}{text}encoder.layer.9.crossattention.self.query.weight"
+    """The layer of BERT where fusion begins: it and all that follow have the same cross-attention, those below none.
+
+    Raises PaxionError that names the first key which does not agree with that.
+    """
+    stem = f"{checkpoint.prefix}{text}encoder.layer."
+    pattern = re.compile(re.escape(stem) + rf"({NUMBER})\.(crossattention\..+)?")
+    crossing: dict[int, set[str]] = {}
+    for name in checkpoint.tensors:
+        if found := pattern.match(name):
+            crossing.setdefault(int(found[1]), set()).update([found[2]] if found[2] else [])
+    layers = sorted(crossing)
+    # What most layers have; of those as many have, what the later ones have.
+    counts = Counter(frozenset(crossing[layer]) for layer in reversed(layers) if crossing[layer])
+    if not counts:
+        key = f"{stem}9.crossattention.self.query.weight"
         raise PaxionError(f"{checkpoint.path}: missing key {key!r}; is it another model's?")
-    return min(fusing)
+    usual = counts.most_common(1)[0][0]
+    first = next(layer for layer in layers if crossing[layer] == usual)
+    for layer in layers:
+        wanted = usual if layer >= first else frozenset()
+        odd = crossing[layer] - wanted or wanted - crossing[layer]
+        if odd or (layer == first and not 1 <= first <= len(layers)):
+            key = f"{stem}{layer}.{min(odd or usual)}"
+            raise PaxionError(
+                f"{checkpoint.path}: key {key!r} does not fit, expected cross-attention in the last layers of the text "
+                "tower, the same in each, and in none below; is it another model's?"
+            )
+    return first
 
 
 def _used(checkpoint: Checkpoint, text: str, config: SingularityConfig) -> Checkpoint:
@@ -180,7 +216,7 @@ def _used(checkpoint: Checkpoint, text: str, config: SingularityConfig) -> Check
         re.escape(checkpoint.prefix) + r"(itm_head\."  # does this text match this clip
         r"|text_encoder\.cls\."  # which word was hidden
         r"|.*\.(position_ids|relative_position_index)$"  # not weights: computed here
-        rf"|{re.escape(text)}encoder\.layer\.(?P<layer>\d+)\.)"  # those that fuse clip and text
+        rf"|{re.escape(text)}encoder\.layer\.(?P<layer>{NUMBER})\.)"  # those that fuse clip and text
     )
 
     def passed_over(name: str) -> bool:
@@ -195,11 +231,13 @@ def _used(checkpoint: Checkpoint, text: str, config: SingularityConfig) -> Check
 def _fitted(checkpoint: Checkpoint, vision: BeitConfig, grid: int, frames: int) -> Checkpoint:
     """With what depends on the number of frames and on their size fitted; `vision` is as trained.
 
-    A tensor whose shape is wrong stays as it is: it is refused later, by the shape that it has in the file.
+    A tensor whose shape or type is wrong stays as it is: it is refused later, by what it has in the file.
     """
     fitted = dict(checkpoint.tensors)
     for key, value in fitted.items():
         name, shape = key.removeprefix(checkpoint.prefix), tuple(value.shape)
+        if value.dtype not in FLOATS:
+            continue
         if name == "temporal_embeddings" and value.ndim == 4 and shape == (1, shape[1], 1, vision.width):
             fitted[key] = fit_frames(value, frames)
         elif name.endswith(TABLE) and shape == (table_rows(vision.grid), vision.heads):
@@ -234,10 +272,8 @@ def load_singularity(
     published = any(name.startswith(f"{checkpoint.prefix}text_encoder.bert.") for name in checkpoint.tensors)
     text = "text_encoder.bert." if published else "text_encoder."
     trained = sizes(checkpoint, text)
-    frames, patch = frames or 8, trained.vision.patch
-    size = size or trained.vision.grid * patch
-    if size < patch or size % patch:
-        raise PaxionError(f"got size={size}, expected a multiple of the patch of {patch} pixels")
+    patch = trained.vision.patch
+    frames, size = asked_frames(frames), asked_size(size, trained.vision.grid * patch, patch)
     config = replace(trained, vision=replace(trained.vision, grid=size // patch))
     tokenize = bert_tokenizer(
         vocabulary, Path(path).parent, words=config.text.words, length=config.text.length, separator=False
@@ -245,10 +281,5 @@ def load_singularity(
     transform = squashed(size)
     if preprocessing == "own":
         transform = replace(transform, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-    with torch.device("meta"):
-        model = Singularity(config, tokenize, frames, transform)
-    model.to_empty(device="cpu")
     used = _fitted(_used(checkpoint, text, config), trained.vision, config.vision.grid, frames)
-    used.fill(published_state(model, text))
-    model.revision = digest(Path(path))
-    return model.eval().requires_grad_(False)
+    return frozen(lambda: Singularity(config, tokenize, frames, transform), published_state, used, text=text)

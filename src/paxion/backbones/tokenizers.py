@@ -69,7 +69,7 @@ def clip_tokenizer(
 ) -> Callable[[Sequence[str]], Tensor]:
     """CLIP's tokenizer: K texts to ids (K, L) int64, L that of the longest text, 2 if there is none.
 
-    A row is START, the byte pairs, END, zeros; of a text with more than CONTEXT ids the rest is cut off, less END.
+    A row is START, the byte pairs, END, zeros; a text with more than CONTEXT ids loses the last ones before END.
     `near` is the checkpoint's folder.
 
     openai: as OpenAI's own tokenizer has it (InternVideo) and not Hugging Face's fast one (CLIP-ViP): HTML entities are
@@ -91,7 +91,7 @@ def clip_tokenizer(
     )
 
     def tokenize(texts: Sequence[str]) -> Tensor:
-        found = [tokenizer.encode(_as_openai(text) if openai else text).ids for text in texts]
+        found = [tokenizer.encode(_as_openai(text) if openai else _whole(text)).ids for text in texts]
         return _padded([[START, *ids[: CONTEXT - 2], END] for ids in found])
 
     return tokenize
@@ -110,7 +110,7 @@ def bert_tokenizer(
     A row is [CLS], the word pieces, [SEP], padding; L is that of the longest text, 2 if there is none. `near` is the
     checkpoint's folder, `words` how many words the model knows.
 
-    length: a text with more ids is cut, less [SEP].
+    length: a text with more ids loses the last ones before [SEP].
     separator: whether there is a [SEP] at the end. Singularity was trained without.
 
     Raises PaxionError when there is no vocabulary, or when the one given is not BERT's or has not `words` words.
@@ -124,7 +124,7 @@ def bert_tokenizer(
     longest = length - len(start) - len(end)
 
     def tokenize(texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        rows = [[*start, *tokenizer.encode(text).ids[:longest], *end] for text in texts]
+        rows = [[*start, *tokenizer.encode(_whole(text)).ids[:longest], *end] for text in texts]
         return _padded(rows, index["[PAD]"]), _padded([[1] * len(row) for row in rows])
 
     return tokenize
@@ -140,7 +140,12 @@ def _as_openai(text: str) -> str:
     """What happens to a text before OpenAI's tokenizer splits it into words."""
     straight = str.maketrans("‘’‚‛ʼ“”„‟", "'''''\"\"\"\"")  # noqa: RUF001
     # Twice, as there: captions from the web are often escaped twice.
-    return html.unescape(html.unescape(text.translate(straight))).lower()
+    return html.unescape(html.unescape(_whole(text))).translate(straight).lower()
+
+
+def _whole(text: str) -> str:
+    """A text whose signs are all whole: two halves (surrogates) that belong together are joined, others replaced."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _byte_alphabet() -> list[str]:
@@ -206,8 +211,10 @@ def _download(repository: str, name: str) -> Path | None:
 def _read_merges(path: Path) -> Merges:
     """CLIP's pairs, first one first, from a table of merges (zipped or not) or a tokenizer.json."""
     if path.suffix == ".json":
-        pairs = _model(path).get("merges", [])
-        merges = [tuple(pair.split()) if isinstance(pair, str) else tuple(pair) for pair in pairs]
+        pairs = _model(path).get("merges")
+        split_up = [pair.split() if isinstance(pair, str) else pair for pair in pairs] if type(pairs) is list else []
+        texts = all(isinstance(pair, list) and all(isinstance(part, str) for part in pair) for pair in split_up)
+        merges = [tuple(pair) for pair in split_up] if texts else []
     else:
         # The first line is a title. OpenAI's table goes on after what CLIP uses.
         merges = [tuple(line.split()) for line in _lines(path)[1 : MERGES + 1]]
@@ -228,7 +235,8 @@ def _read_merges(path: Path) -> Merges:
 def _read_words(path: Path, count: int | None) -> dict[str, int]:
     """BERT's words and their ids, from a list of words or a tokenizer.json."""
     if path.suffix == ".json":
-        index = dict(_model(path).get("vocab", {}))
+        words = _model(path).get("vocab")
+        index = words if isinstance(words, dict) else {}
     else:
         index = {word: number for number, word in enumerate(_lines(path))}
     for name in ("[PAD]", "[UNK]", "[CLS]", "[SEP]"):
@@ -238,6 +246,13 @@ def _read_words(path: Path, count: int | None) -> dict[str, int]:
         raise PaxionError(
             f"{path} has {len(index)} words, the checkpoint {count}; give the vocabulary that it was trained with"
         )
+    identities = [number for number in index.values() if type(number) is int]
+    if sorted(identities) != list(range(len(index))):
+        raise PaxionError(f"{path} is no BERT vocabulary: expected the ids 0 to {len(index) - 1}, each once")
+    try:
+        "".join(index).encode()
+    except UnicodeEncodeError:
+        raise PaxionError(f"{path} is no BERT vocabulary: some of its words are no text; download it again") from None
     return index
 
 
@@ -245,7 +260,7 @@ def _model(path: Path) -> dict[str, Any]:
     """The model in a tokenizer.json."""
     try:
         return dict(json.loads(_text(path))["model"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise PaxionError(f"{path} holds no tokenizer; give the tokenizer.json of the model") from None
 
 

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Queries, keys and values (N, heads, L, width / heads) to what each query gathers, of the same shape."""
 
+EPSILON = 1e-12
+"""What BERT and BEiT add to a variance."""
 QUICK_GELU = 1.702
 """CLIP's activation is x · sigmoid(1.702 x)."""
 

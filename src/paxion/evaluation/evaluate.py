@@ -82,7 +82,7 @@ def evaluate(
                     result.missed += [Missed(data, task, why, count) for why, count in found.skipped.items()]
                 continue
             if task == "reversal" and not turns:
-                why = f"the reversal of a {control} clip was not encoded"
+                why = f"reversal under {control} needs a per-frame backbone"
                 result.missed.append(Missed(data, task, why, sum(s.reversible is not False for s in present)))
                 continue
             choices = _choose(task, clips, backwards, present, text)

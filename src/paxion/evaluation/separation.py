@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from paxion.backbones.base import Backbone, Encoder, text_vectors
+from paxion.backbones.base import Backbone, Encoder, normalise, text_vectors
 from paxion.records import PaxionError
 
 APART, TOGETHER = 0.90, 0.98
@@ -70,18 +70,15 @@ class Separation:
     """Pairs that it cannot tell apart at all: both texts have one vector."""
     pairs: int
 
-    @property
-    def share(self) -> float:
-        """Distance between caption and antonym, as a share of that between unrelated captions (of squared lengths)."""
-        return (1 - self.antonym) / max(1 - self.unrelated, 1e-6)
-
 
 @torch.inference_mode()
 def separation(model: Backbone | Encoder, pairs: Sequence[tuple[str, str]] = PAIRS) -> Separation:
     """The cosines of a text tower's vectors for (caption, antonym) pairs; raises PaxionError when there are none."""
     if not pairs:
         raise PaxionError("got no pair of caption and antonym, expected some to measure the antonym cosine on")
-    vectors = text_vectors(model, [text for pair in pairs for text in pair])
+    # In float: unit vectors of half precision are off by more than what tells one vector from another.
+    texts = text_vectors(model, [text for pair in pairs for text in pair])
+    vectors = {text: normalise(vector) for text, vector in texts.items()}
     cosines = torch.stack([vectors[caption] @ vectors[antonym] for caption, antonym in pairs])
     captions = torch.stack([vectors[caption] for caption in dict.fromkeys(caption for caption, _ in pairs)])
     among = captions @ captions.T

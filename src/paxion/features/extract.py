@@ -145,6 +145,8 @@ def _threads_beside(workers: int | None) -> Iterator[None]:
 
 
 def _processes(workers: int | None) -> int:
+    if workers is not None and workers < 0:
+        raise PaxionError(f"got {workers} workers, expected 0 (decode in this process) or more")
     return max(1, (os.cpu_count() or 1) // 2) if workers is None else workers
 
 

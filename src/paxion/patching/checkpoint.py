@@ -1,4 +1,4 @@
-"""Adapters on disk: a few MB of safetensors and a JSON card, never the backbone (but a KP-Transformer's projection)."""
+"""Adapters on disk: a few MB of safetensors and a JSON card. Of the backbone, only a KP-Transformer's projection."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+import torch
+from safetensors.torch import save
 
 from paxion import __version__
 from paxion.backbones.base import Backbone
+from paxion.backbones.state import load_exactly, read_file, tensors
 from paxion.files import make_folder, write_bytes, write_text
 from paxion.patching.baselines import TransformerConfig
 from paxion.patching.fuser import FuserConfig
@@ -27,6 +28,8 @@ PATCHERS: dict[str, type[PatcherConfig] | type[TransformerConfig]] = {
     "transformer": TransformerConfig,
 }
 Config = TypeVar("Config")
+LARGEST = 2**16
+"""No size in a card is larger: memory is taken by what it says."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Adapter:
     revision: str
     source: str | None
     """What `load_backbone` made that backbone from, where it is known."""
+    seen: dict[str, Any]
+    """The frames and the transform that it was trained with; empty on older cards."""
     model: PatchedModel
     """In eval mode."""
 
@@ -65,7 +70,7 @@ def save_adapter(
     card = {
         "paxion": __version__,
         "name": name,
-        "backbone": {"name": backbone.name, "revision": backbone.revision, "source": source},
+        "backbone": {"name": backbone.name, "revision": backbone.revision, "source": source, **_seen(backbone)},
         "patcher": {"kind": kind, **asdict(config)},
         "fuser": None if model.fuser is None else asdict(model.fuser.config),
         "recipe": None if recipe is None else asdict(recipe),
@@ -76,12 +81,10 @@ def save_adapter(
 
 def read_adapter(folder: Path) -> Adapter:
     """An adapter without its backbone. Raises PaxionError when the folder is none, or is damaged."""
-    adapter = _adapter(folder)
-    try:
-        adapter.model.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise PaxionError(f"{folder / WEIGHTS} cannot be loaded ({reason}); train again, or copy it again") from None
+    adapter, path = _adapter(folder), folder / WEIGHTS
+    state = tensors(read_file(path), path)
+    adapter.model.to_empty(device="cpu")
+    load_exactly(adapter.model.state_dict(), state, path)
     return adapter
 
 
@@ -93,13 +96,19 @@ def adapter_backbone(folder: Path) -> str | None:
     return _adapter(folder).source
 
 
+def adapter_name(folder: Path) -> str:
+    """What results call an adapter. Raises PaxionError when the folder is none."""
+    return _adapter(folder).name
+
+
 def load_adapter(folder: Path, backbone: Backbone, device: str = "cpu") -> PatchedEncoder:
     """The patched model of an adapter folder, in eval mode, on the backbone that it was trained on.
 
-    Raises PaxionError when the folder is no adapter, or was trained on another backbone, revision or number of frames.
+    Raises PaxionError when the folder is no adapter, or was trained on other weights, frames or pixels. The backbone's
+    name may be another: a folder that was renamed holds the same weights.
     """
     adapter = read_adapter(folder)
-    if (adapter.backbone, adapter.revision) != (backbone.name, backbone.revision):
+    if adapter.revision != backbone.revision:
         raise PaxionError(
             f"{folder} was trained on {adapter.backbone} {adapter.revision}, got {backbone.name} "
             f"{backbone.revision}; load that backbone, or train again"
@@ -109,7 +118,17 @@ def load_adapter(folder: Path, backbone: Backbone, device: str = "cpu") -> Patch
         if name in ("dim", "token_width", "frames", "tokens_per_frame") and given != value:
             advice = f"load it with frames={value}" if name == "frames" else "load another, or train again"
             raise PaxionError(f"{folder} was trained on {name} {value}, got a backbone with {given}; {advice}")
+    for name, value in _seen(backbone).items():
+        if adapter.seen and adapter.seen.get(name) != value:
+            advice = f"load it with frames={adapter.seen.get(name)}" if name == "frames" else "load it as it was then"
+            raise PaxionError(f"{folder} was trained with {name} {adapter.seen.get(name)}, got {value}; {advice}")
     return PatchedEncoder(adapter.name, backbone, adapter.model.to(device).requires_grad_(False))
+
+
+def _seen(backbone: Backbone) -> dict[str, Any]:
+    """What a backbone is shown of a clip, as JSON has it."""
+    shown = {"frames": backbone.frames, "transform": asdict(backbone.transform)}
+    return dict(json.loads(json.dumps(shown)))
 
 
 def _adapter(folder: Path) -> Adapter:
@@ -122,12 +141,18 @@ def _adapter(folder: Path) -> Adapter:
         config = _config(PATCHERS[patcher.pop("kind")], patcher)
         fuser = None if card["fuser"] is None else _config(FuserConfig, card["fuser"])
         source = trained_on.get("source")
+        for text in (card["name"], trained_on["name"], trained_on["revision"], source):
+            if text is not None and (not isinstance(text, str) or "\n" in text):
+                raise TypeError(f"got {text!r}, expected a line of text")
+        with torch.device("meta"):
+            model = PatchedModel(config, fuser).eval()
         return Adapter(
-            name=str(card["name"]),
-            backbone=str(trained_on["name"]),
-            revision=str(trained_on["revision"]),
-            source=None if source is None else str(source),
-            model=PatchedModel(config, fuser).eval(),
+            name=card["name"],
+            backbone=trained_on["name"],
+            revision=trained_on["revision"],
+            source=source,
+            seen={name: trained_on[name] for name in ("frames", "transform") if name in trained_on},
+            model=model,
         )
     except Exception as error:  # There is no end to how a card can be damaged.
         reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -141,6 +166,8 @@ def _config(kind: type[Config], values: Mapping[str, Any]) -> Config:
         expected = types.get(name)
         if expected in (int, bool) and type(value) is not expected:
             raise TypeError(f"{name} is {value!r}, expected {expected.__name__}")
+        if expected is int and value > LARGEST:
+            raise ValueError(f"{name} is {value}, expected at most {LARGEST}")
         if expected is float and type(value) not in (int, float):
             raise TypeError(f"{name} is {value!r}, expected a number")
     return kind(**values)

@@ -55,7 +55,8 @@ def import_official(
 
     What parity means: in eval mode the adapter gives the numbers of the published model in eval mode. The published
     training ran the frozen backbone in train mode, with its dropout live: InternVideo's perturbs the pooled vector
-    (which fusers and side tuning read) and not the tokens, Singularity's perturbs texts and tokens, CLIP-ViP has none.
+    (which fusers and side tuning read) and not the tokens, Singularity's perturbs texts, tokens and pooled vector,
+    CLIP-ViP has none.
     Such numbers are random, so nothing can be equal to them; training on an imported adapter has no such dropout.
 
     Args:
@@ -63,7 +64,7 @@ def import_official(
         backbone: what the adapter goes onto. A backbone that is in the file must be equal to it.
         out: the adapter folder.
         name: what results call the adapter; the file's name if None.
-        heads: of every attention, where they are not 64 wide (a KP-Transformer: not 8).
+        heads: of every attention; by default as many as are 64 wide, and 8 in a KP-Transformer.
         pooled: the patcher gives the mean of its latents (a switch of the published configuration).
         source: what `load_backbone` was given.
 
@@ -79,6 +80,8 @@ def import_official(
     Source of the layout: Paxion (NeurIPS 2023), published code.
     """
     content = read_file(checkpoint)
+    if "state_dict" in content and "model" not in content:
+        raise PaxionError(f"{checkpoint} is a backbone's checkpoint and holds no patcher; give one of Paxion's")
     state = tensors(content, checkpoint, "model" if "model" in content else None)
     own = modern({key: value for key, value in state.items() if not key.startswith("vl_backbone.")})
     for key in own:
@@ -130,6 +133,10 @@ def export_official(adapter: Path, out: Path) -> None:
 
 def _model(own: Checkpoint, backbone: Backbone, heads: int | None, pooled: bool) -> PatchedModel:
     """The model of a published state, for a backbone."""
+    if not backbone.tokens_per_frame:
+        raise PaxionError(f"{backbone.name} gives no tokens, which a patcher reads: give the backbone of {own.path}")
+    if not own.tensors:
+        raise PaxionError(f"{own.path} holds no patcher; give a checkpoint of the published Paxion code")
     fuser = _fuser_config(own, backbone, heads)
     if any(key.startswith("vision_adaptor.") for key in own.tensors):
         model = PatchedModel(_transformer_config(own, backbone, heads), fuser)

@@ -37,7 +37,7 @@ class FuserConfig:
         """Refuse what cannot work."""
         if self.kind not in get_args(FuserKind):
             raise ValueError(f"got fuser kind {self.kind!r}, expected one of {', '.join(get_args(FuserKind))}")
-        if self.temperature <= 0:
+        if not self.temperature > 0:
             raise ValueError(f"got temperature {self.temperature}, expected above 0")
 
 

@@ -142,7 +142,12 @@ def _fuser_names(state: dict[str, Tensor]) -> dict[str, str]:
 
 
 def modern(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A published state in today's spelling: older files say knowledge_perceiver for vision_perceiver."""
+    """A published state in today's spelling: older files say knowledge_perceiver for vision_perceiver.
+
+    Raises PaxionError for a state that has both.
+    """
+    if len({key.partition(".")[0] for key in state} & {"knowledge_perceiver", "vision_perceiver"}) == 2:
+        raise PaxionError("got keys of knowledge_perceiver and of vision_perceiver, expected one: they mean the same")
     return {re.sub("^knowledge_perceiver", "vision_perceiver", key): value for key, value in state.items()}
 
 

@@ -49,6 +49,8 @@ class PatcherConfig:
                 raise ValueError(f"got {field.name} {value}, expected at least 1")
         if self.difference_tokens and self.frames < 2:
             raise ValueError(f"got {self.frames} frame with difference_tokens, expected at least 2 frames")
+        if self.depth > 64:
+            raise ValueError(f"got depth {self.depth}, expected at most 64")
         if not self.temperature > 0:
             raise ValueError(f"got temperature {self.temperature}, expected above 0")
         if not 0 <= self.temporal_dropout < 1:

@@ -208,17 +208,24 @@ def beginning(recipe: Recipe, backbone: Backbone, start: PatchedModel | None = N
     if start is None:
         projection = token_projection(backbone)
         try:
-            patcher = recipe.patcher_config(*sizes, backbone.frames, backbone.tokens_per_frame, projection)
+            config = recipe.patcher_config(*sizes, backbone.frames, backbone.tokens_per_frame, projection)
         except ValueError as error:
             raise PaxionError(f"the recipe does not fit {backbone.name}: {error}") from None
-        model = PatchedModel(patcher, fuser)
+        model = PatchedModel(config, fuser)
         if isinstance(model.patcher, TransformerPatcher):
             model.patcher.read_projection(projection)
         return model
+    patcher = start.patcher.config
+    architecture = "transformer" if isinstance(start.patcher, TransformerPatcher) else "perceiver"
+    if recipe.architecture != architecture or (recipe.pooled and not getattr(patcher, "pooled", False)):
+        wanted = f"a pooled {recipe.architecture}" if recipe.pooled else f"a {recipe.architecture}"
+        raise PaxionError(
+            f"got a {architecture} to start from, expected {wanted}, as the recipe has; take another recipe"
+        )
     kept = start.fuser
     if kept is not None and kept.config.kind != recipe.fuser:
         kept = None
-    model = PatchedModel(start.patcher.config, fuser if kept is None else kept.config)
+    model = PatchedModel(patcher, fuser if kept is None else kept.config)
     model.patcher.load_state_dict(start.patcher.state_dict())
     if model.fuser is not None and kept is not None:
         model.fuser.load_state_dict(kept.state_dict())

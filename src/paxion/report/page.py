@@ -15,13 +15,13 @@ from markupsafe import Markup
 from paxion.files import write_text
 from paxion.records import PROBES, Score
 from paxion.report.plots import CONTROL_LABELS, Plot, accuracy_plot, controls_plot
-from paxion.report.sheets import Example, ExampleScore, contact_sheet, data_uri
+from paxion.report.roles import Roles, roles_of
+from paxion.report.sheets import Example, ExampleScore, compared, contact_sheet, data_uri
 from paxion.report.table import (
     CONTROLS,
     DATA_NOTES,
     MAIN,
     RETRIEVAL,
-    TEXT,
     Cell,
     Column,
     chance,
@@ -38,16 +38,6 @@ from paxion.report.verdict import patched_name, verdict_sentences
 
 SHEET_WIDTH = 1200
 """A contact sheet is never wider than this, in pixels: large frames are shrunk."""
-GLOSSES = {
-    "backbone": "the video-language model as it came, frozen",
-    "patcher-vtc": "Knowledge Patcher trained only to match clips and captions (VTC)",
-    "patcher-dvdm": "the same, trained on what changes in time as well, as in the paper (VTC and DVDM)",
-    "patcher": "Knowledge Patcher with our settings: it also reads how the frozen features change over time, and is "
-    "trained on more choices between an action and its opposite",
-    "fuser": "Knowledge Fuser: patcher and backbone joined by a trained layer, to keep both actions and objects",
-    "side-tuning": "a weighted sum of patcher and backbone vectors, in place of the fuser",
-    "ensemble": "the scores of patcher and backbone, added with a weight",
-}
 MARKS = {1.0: ("✓", "right"), 0.0: ("✗", "wrong")}
 
 
@@ -102,20 +92,24 @@ def render_page(*, scores: Sequence[Score], provenance: Mapping[str, object], ex
     environment.filters["tied"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
     source = resources.files("paxion.report").joinpath("page.html").read_text(encoding="utf-8")
     datas = data_names(scores)
-    models = model_names(scores)
+    models = model_names(scores, text=False)
+    roles = roles_of(models, provenance)
+    notes = DATA_NOTES if roles.patched else {}
     return environment.from_string(source).render(
         title="Does the model understand actions?",
         about=_about(provenance, datas),
-        verdict=verdict_sentences(scores),
+        verdict=verdict_sentences(scores, provenance),
         trust=trust(scores, provenance),
-        glosses=[(name, GLOSSES.get(name, "")) for name in models if not name.startswith(TEXT)],
-        tables=[(data, DATA_NOTES.get(data), _table(scores, data, MAIN)) for data in datas],
+        done=_done(models, roles),
+        glosses=[(name, roles.gloss(name)) for name in models],
+        tables=[(data, notes.get(data), _table(scores, data, MAIN)) for data in datas],
         retrieval=[(data, _table(scores, data, RETRIEVAL)) for data in datas if _has(scores, data, RETRIEVAL)],
         several=len({score.seed for score in scores}) > 1,
         accuracy=_drawing(accuracy_plot(scores)),
-        controls_plot=_drawing(controls_plot(scores)),
-        controls=[table for data in datas if (table := control_table(scores, data)) is not None],
-        cards=[_card(example) for example in examples],
+        controls_plot=_drawing(controls_plot(scores, provenance)),
+        controls=[table for data in datas if (table := control_table(scores, data, roles)) is not None],
+        controlled=any(score.control != "none" for score in scores),
+        cards=[_card(example, roles) for example in examples],
         mark=mark,
         missed=_missed(provenance),
         commands=_commands(provenance),
@@ -123,11 +117,15 @@ def render_page(*, scores: Sequence[Score], provenance: Mapping[str, object], ex
     )
 
 
-def control_table(scores: Sequence[Score], data: str) -> ControlTable | None:
-    """What backbone, patched model and fuser have on `data` under each control; None if none of them was controlled."""
-    named = ("backbone", patched_name(scores, data), "fuser")
+def control_table(scores: Sequence[Score], data: str, roles: Roles) -> ControlTable | None:
+    """What backbone, patched model and fuser have on `data` under each control; None if none of them was controlled.
+
+    Where the run has recorded what its models are, all of them are in the table.
+    """
+    known = (*roles.plain, patched_name(scores, data, roles), "fuser")
+    named = (*roles.plain, *roles.patched) if roles.recorded else known
     controlled = {s.model for s in scores if s.data == data and s.control != "none" and s.metric == "accuracy"}
-    models = tuple(name for name in named if name in controlled)
+    models = tuple(name for name in named if name and name in controlled)
     found = {(s.task, s.control) for s in scores if s.data == data and s.model in models and s.metric == "accuracy"}
     tasks = tuple(task for task in PROBES if any(key[0] == task and key[1] != "none" for key in found))
     if not tasks:
@@ -157,6 +155,26 @@ def mark(score: ExampleScore) -> tuple[str, str]:
     return MARKS.get(score.credit, ("=", "tie"))
 
 
+def _done(models: Sequence[str], roles: Roles) -> str:
+    """What was done with the models that see clips."""
+    if not models:
+        return "No model that sees clips was scored."
+    if len(models) == 1:
+        patched = "It was patched, but its backbone was not asked" if roles.patched else "It was not patched"
+        return f"One model was asked the questions. {patched}, so there is nothing to compare it with."
+    if not roles.patched:
+        return "Several models were asked the same questions." + (" None was patched." if roles.recorded else "")
+    if roles.recorded:
+        return (
+            "Backbones were left as they are. Small networks that were trained beside one of them, in other runs, were "
+            "put on it. All were asked the same questions."
+        )
+    return (
+        "The backbone was left as it is. Small networks were trained beside it, on clips that are not among the test "
+        "clips, to learn from the same captions what changes in time. All were then asked the same questions."
+    )
+
+
 def _has(scores: Sequence[Score], data: str, columns: Sequence[Column]) -> bool:
     return bool(columns_with_numbers(scores, data, columns))
 
@@ -179,19 +197,20 @@ def _drawing(plot: Plot | None) -> dict[str, str] | None:
     return {"title": plot.title, "wide": Markup(plot.wide), "narrow": Markup(plot.narrow)}
 
 
-def _card(example: Example) -> Card:
+def _card(example: Example, roles: Roles) -> Card:
     count, height, width, *_ = np.asarray(example.frames).shape
     scale = min(1.0, SHEET_WIDTH / (count * width))
     gap = 3
     image = data_uri(contact_sheet(example.frames, scale, gap))
     size = (count * max(1, round(width * scale)) + (count - 1) * gap, max(1, round(height * scale)))
-    return Card(example, _outcome(example), image, size, count)
+    return Card(example, _outcome(example, roles), image, size, count)
 
 
-def _outcome(example: Example) -> str:
+def _outcome(example: Example, roles: Roles) -> str:
+    """What became of an example, by the models that it was chosen by."""
     right = {score.model: score.credit == 1 for score in example.scores}
-    before = right.get("backbone")
-    after = next((right[name] for name in ("patcher", "patcher-dvdm", "patcher-vtc") if name in right), None)
+    base, patched = compared(list(right), roles)
+    before, after = right.get(base), right[patched] if patched else None
     words = {
         (False, True): "Mended by the patch",
         (False, False): "Not right, before and after the patch",
@@ -200,7 +219,10 @@ def _outcome(example: Example) -> str:
         (False, None): "Not right",
         (True, None): "Right",
     }
-    return words.get((before, after), "A clip") if before is not None else "A clip"
+    if before is None:
+        return "A clip"
+    outcome = words[before, after]
+    return outcome if patched or len(right) == 1 else f"{base}: {outcome.lower()}"
 
 
 def _about(provenance: Mapping[str, object], datas: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from paxion.records import PROBES, Score
+from paxion.report.roles import BACKBONE, roles_of
 from paxion.report.table import CONTROLS, Cell, data_names, look_up, model_names, percent
 from paxion.report.verdict import patched_name
 
@@ -56,6 +57,8 @@ CONTROL_LABELS = {
 }
 LABEL = 24
 """Longest name at an axis, in characters: more would leave no room for the panels."""
+LEGEND = 30
+"""Longest names of a narrow drawing's marks that fit side by side, in characters together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +99,18 @@ def accuracy_plot(scores: Sequence[Score]) -> Plot | None:
     return _plot("accuracy", title, panels, models, datas)
 
 
-def controls_plot(scores: Sequence[Score]) -> Plot | None:
+def controls_plot(scores: Sequence[Score], provenance: Mapping[str, object] | None = None) -> Plot | None:
     """Antonym accuracy of the backbone and the patched model on whole clips and under each control, a panel per data.
 
-    None if no control was run.
+    Without a patched model, that of the backbones if they are one or two. None if no control was run.
     """
     datas = data_names(scores)[:2]
-    patched = patched_name(scores, datas[0]) if datas else None
-    models = ["backbone"] + ([patched] if patched else [])
+    roles = roles_of(model_names(scores), provenance)
+    patched = patched_name(scores, datas[0], roles) if datas else None
+    models = [roles.base(patched), patched] if patched else [*roles.plain] or [BACKBONE]
+    models = [model for model in models if model]
+    if len(models) > len(SHAPES):
+        return None
     controls = [c for c in CONTROLS if any(_antonym(scores, m, d, c) for m in models for d in datas)]
     if not set(controls) - {"none"}:
         return None
@@ -161,9 +168,10 @@ def _draw(
         left = min(0.4, *bounds, 1.0)
         for panel, place in zip(panels, axes.flat, strict=True):
             _draw_panel(place, panel, lines, left - 0.03)
-        handles = [_mark(index, label) for index, label in enumerate(series)]
+        handles = [_mark(index, _short(label)) for index, label in enumerate(series)]
         handles.append(Line2D([], [], color=FAINT, linestyle=(0, (4, 3)), linewidth=1.2, label="guessing"))
-        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False, handletextpad=0.4)
+        columns = 1 if stacked and sum(map(len, series)) > LEGEND else len(handles)
+        figure.legend(handles=handles, loc="outside upper center", ncols=columns, frameon=False, handletextpad=0.4)
         figure.supxlabel("accuracy, %, with 95 % interval", fontsize=10)
         buffer = io.StringIO()
         # Without a date the same numbers give the same bytes.

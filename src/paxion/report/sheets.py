@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from paxion.records import Row, Sample
+from paxion.report.roles import Roles, roles_of
 from paxion.report.table import CHANCE, MODELS, TEXT
 
 Outcome = tuple[str, bool, bool, int]
@@ -94,25 +95,27 @@ def choose_examples(
     frames: Callable[[str, Sample], ArrayLike],
     *,
     seed: int = 0,
-    patched: str = "patcher",
+    provenance: Mapping[str, object] | None = None,
 ) -> list[Example]:
     """Draw examples of each outcome: mended by the patch, wrong in both, broken by the patch, for antonym and reversal.
 
     rows: per-sample results; only those without a control, of each model's lowest seed, of models that see clips.
     samples: data name to its samples. frames: gives the frames (T, H, W, 3) uint8 of a sample of a data name; called
-    only for the drawn ones. A draw with `seed` decides, made even over data names and spread over actions; the same
-    input gives the same examples, whatever the order of the rows. Rows of samples not given are passed over.
+    only for the drawn ones. provenance: of the run; it says which models are patched (see `compared`).
+    A draw with `seed` decides, made even over data names and spread over actions; the same input gives the same
+    examples, whatever the order of the rows. Rows of samples not given are passed over.
     """
     known = {(data, sample.id): sample for data, listed in samples.items() for sample in listed}
     results = _results(rows, known)
-    two = any(patched in models for models in results.values())
-    judge, wanted = (patched, WANTED) if two else ("backbone", WANTED_OF_ONE_MODEL)
+    names = list(dict.fromkeys(name for models in results.values() for name in models))
+    base, patched = compared(names, roles_of(names, provenance))
+    judge, wanted = (patched, WANTED) if patched else (base, WANTED_OF_ONE_MODEL)
     kinds: dict[tuple[str, bool, bool], list[tuple[str, str]]] = defaultdict(list)
     totals: Counter[tuple[str, str]] = Counter()
     for (data, task, identity), models in sorted(results.items()):
-        if "backbone" in models and judge in models:
+        if base in models and judge in models:
             # A tie is not right: a backbone that averages over frames ties on every reversal.
-            kinds[task, models["backbone"].credit == 1, models[judge].credit == 1].append((data, identity))
+            kinds[task, models[base].credit == 1, models[judge].credit == 1].append((data, identity))
             totals[data, task] += 1
 
     examples = []
@@ -137,6 +140,20 @@ def choose_examples(
             pixels = frames(data, sample)
             examples.append(Example(sample, data, task, pixels, scores, peers[data], totals[data, task]))
     return examples
+
+
+def compared(names: Sequence[str], roles: Roles) -> tuple[str, str | None]:
+    """The model that outcomes are told by, and the patched model beside it if there is one.
+
+    Without a patched model and its backbone, it is the first of the backbones, else of all `names`; "" for no names.
+    """
+    patched = roles.subject(names)
+    base = roles.base(patched) if patched else None
+    return (
+        (base, patched)
+        if base
+        else (next((name for name in names if name in roles.plain), next(iter(names), "")), None)
+    )
 
 
 def _results(

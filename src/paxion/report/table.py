@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from paxion.records import PROBES, Score
+from paxion.report.roles import roles_of
 
 MODELS = ("backbone", "patcher-vtc", "patcher-dvdm", "patcher", "fuser", "side-tuning", "ensemble")
 """The order models are shown in; models of other names follow, then text-only rows."""
@@ -25,7 +26,7 @@ DATA_NOTES = {
     "world-A": "test clips of the visual domain the patch was trained on",
     "world-B": "a visual domain never trained on (zero-shot)",
 }
-
+"""What the data names of the world are to a patched model."""
 
 INDENT = 5 * "\N{NO-BREAK SPACE}"
 """In the terminal, what stands in place of "±2.0" so that the numbers above and below line up."""
@@ -193,8 +194,9 @@ def counts(scores: Sequence[Score], data: str, task: str, metric: str) -> str:
     return str(min(sizes)) if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)}"
 
 
-def print_table(console: Console, scores: Sequence[Score]) -> None:
+def print_table(console: Console, scores: Sequence[Score], provenance: Mapping[str, object] | None = None) -> None:
     """Print one table per data name: models by tasks, in percent, with chance and counts; best of a column in bold."""
+    patched = roles_of(model_names(scores), provenance).patched
     if not scores:
         console.print("No scores to show.")
     for data in data_names(scores):
@@ -202,7 +204,7 @@ def print_table(console: Console, scores: Sequence[Score]) -> None:
         if not columns:
             console.print(f"{data}: no scores without a control.", markup=False)
             continue
-        note = DATA_NOTES.get(data)
+        note = DATA_NOTES.get(data) if patched else None
         title = Text(data if note is None else f"{data}: {note}", style="bold")
         # Seven columns have to fit into 80 characters.
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from paxion.records import PROBES, TASKS, Score
+from paxion.records import PROBES, Score
+from paxion.report.roles import GLOSSES, Roles, named, roles_of
 from paxion.report.table import CONTROLS, DATA_NOTES, TEXT, data_names, look_up, model_names, percent
-from paxion.report.verdict import SHOWN, end_states, level, patched_name
+from paxion.report.verdict import SHOWN, controls_alone, end_states, level, patched_name
 
 SEPARATE = 0.9
 """Below this cosine, a caption and its antonym are far enough apart to be told apart by their vectors."""
-WORLD_LIMITS = (
-    "An object foil changes colour and shape at once, so telling colours apart is enough.",
-    "The same actions, said in the same ways, are in training and test: nothing here is about new actions or words.",
-    "No choice was made on the test clips: the settings were chosen on validation clips.",
-    "The clips are drawings of moving shapes. How large the effect is on filmed video is unknown.",
+PLURALS = {"antonym": "antonyms", "object": "objects"}
+FOILS = "An object foil changes colour and shape at once, so telling colours apart is enough."
+SAME_WORDS = (
+    "The same actions, said in the same ways, are in training and test: nothing here is about new actions or words."
 )
+CHOICES = "No choice was made on the test clips: the settings were chosen on validation clips."
+DRAWINGS = "The clips are drawings of moving shapes. How large the effect is on filmed video is unknown."
 
 
 def trust(scores: Sequence[Score], provenance: Mapping[str, object]) -> list[str]:
     """Short paragraphs: sizes and intervals, seeds, texts alone, controls, ties, disclosures. They follow the data."""
-    points = [_sizes(scores), _seeds(scores), _texts(scores), _controls(scores), _end_states(scores), _ties(scores)]
+    roles = roles_of(model_names(scores), provenance)
+    points = [_sizes(scores), _seeds(scores, roles), _texts(scores), *_controls(scores, roles)]
+    points += [_end_states(scores, roles), *_ties(scores, roles)]
     if set(data_names(scores)) & set(DATA_NOTES):
-        points.append(_hard_negatives(provenance))
-        points += WORLD_LIMITS
+        points += [_hard_negatives(provenance), FOILS]
+        # These are about how the models of the world were made.
+        points += [SAME_WORDS, CHOICES] if roles.patched else []
+        points.append(DRAWINGS)
     return [point for point in points if point]
 
 
@@ -38,15 +44,14 @@ def _sizes(scores: Sequence[Score]) -> str:
     )
 
 
-def _seeds(scores: Sequence[Score]) -> str:
+def _seeds(scores: Sequence[Score], roles: Roles) -> str:
     seeds = sorted({score.seed for score in scores})
-    if not seeds:
+    if not seeds or not roles.patched:
         return ""
     if len(seeds) == 1:
-        return (
-            f"One training run (seed {seeds[0]}). The intervals cover the choice of test clips, not the luck of a "
-            f"training run."
-        )
+        # A probe of adapters has a seed of its own, and does not know that of their training.
+        runs = "One training run of each patched model" if roles.recorded else f"One training run (seed {seeds[0]})"
+        return f"{runs}. The intervals cover the choice of test clips, not the luck of a training run."
     return (
         f"{len(seeds)} training runs (seeds {', '.join(map(str, seeds))}). Numbers are means over the runs of a model, "
         f"intervals cover the choice of test clips, and sd is the standard deviation over the runs."
@@ -78,27 +83,39 @@ def _texts(scores: Sequence[Score]) -> str:
     return f"Texts alone: {who} reading both texts, without the clip, has {', '.join(parts)}. {outcome}"
 
 
-def _controls(scores: Sequence[Score]) -> str:
+def _controls(scores: Sequence[Score], roles: Roles) -> list[str]:
+    """A paragraph for the patched model, else one for each backbone: the whole clip beside its best control."""
     if not scores:
-        return ""
+        return []
+    if all(score.control == "none" for score in scores):
+        return ["No control was run: how much of the score comes from single frames alone is not known."]
+    if controls_alone(scores):
+        return ["Only controlled scores were made: what the models have on whole clips is not known."]
     data = data_names(scores)[0]
-    model = patched_name(scores, data) or "backbone"
-    full = look_up(scores, model, data, "antonym")
-    cells = {
-        name: cell
-        for name in CONTROLS
-        if name != "none" and (cell := look_up(scores, model, data, "antonym", control=name))
-    }
-    if full is None or not cells:
-        return "No control was run: how much of the score comes from single frames alone is not known."
-    name = max(cells, key=lambda key: cells[key].value)
-    return (
-        f"Controls: on {data} antonyms the {model} has {percent(full.value)} % with the whole clip. With part of it "
-        f"taken away it has at most {percent(cells[name].value)} %, {SHOWN[name]}."
-    )
+    patched = patched_name(scores, data, roles)
+    found = [_controlled(scores, data, model) for model in ((patched,) if patched else roles.plain)]
+    return [point for point in found if point]
 
 
-def _end_states(scores: Sequence[Score]) -> str:
+def _controlled(scores: Sequence[Score], data: str, model: str) -> str:
+    """What a model has on antonyms, else on the first probe that was asked with the whole clip and under controls."""
+    for task in PROBES:
+        full = look_up(scores, model, data, task)
+        asked = {name: look_up(scores, model, data, task, control=name) for name in CONTROLS if name != "none"}
+        cells = {name: cell for name, cell in asked.items() if cell}
+        if full is not None and cells:
+            name = max(cells, key=lambda key: cells[key].value)
+            return (
+                f"Controls: on {data} {PLURALS.get(task, task)} {'the ' if model in GLOSSES else ''}{model} has "
+                f"{percent(full.value)} % with the whole clip. With part of it taken away it has at most "
+                f"{percent(cells[name].value)} %, {SHOWN[name]}."
+            )
+    return ""
+
+
+def _end_states(scores: Sequence[Score], roles: Roles) -> str:
+    if not roles.patched:
+        return ""
     said = end_states(scores, data_names(scores)[0]) if scores else ""
     if not said:
         return "The controls ask models that were trained on whole clips; one trained on single frames may do better."
@@ -108,25 +125,27 @@ def _end_states(scores: Sequence[Score]) -> str:
     )
 
 
-def _ties(scores: Sequence[Score]) -> str:
-    """The task where the backbone ties on more than half of the samples, if there is one."""
-    for data in data_names(scores):
-        for task in TASKS[:3]:
-            cell = look_up(scores, "backbone", data, task)
-            if cell is not None and cell.ties > cell.n / 2:
-                return (
-                    f"Ties: on {cell.ties} of {cell.n} {task} choices in {data} the backbone scores both answers the "
-                    f"same. A tie counts one half, so 50 % there means that it cannot see the difference at all."
-                )
-    return ""
+def _ties(scores: Sequence[Score], roles: Roles) -> list[str]:
+    """For each backbone, the task where it ties on more than half of the samples, if there is one."""
+    points = []
+    for model in roles.plain:
+        found = ((data, task, look_up(scores, model, data, task)) for data in data_names(scores) for task in PROBES)
+        tied = ((data, task, cell) for data, task, cell in found if cell is not None and cell.ties > cell.n / 2)
+        for data, task, cell in list(tied)[:1]:
+            points.append(
+                f"Ties: on {cell.ties} of {cell.n} {task} choices in {data} {named(model)} scores both answers the "
+                f"same. A tie counts one half, so 50 % there means that it cannot see the difference at all."
+            )
+    return points
 
 
 def _hard_negatives(provenance: Mapping[str, object]) -> str:
-    backbone = provenance.get("backbone")
+    backbone, several = provenance.get("backbone"), provenance.get("backbones")
     if not isinstance(backbone, Mapping) or backbone.get("name") != "world":
         return ""
+    which = "world backbone" if several else "backbone"
     text = (
-        "The text tower of the backbone was trained with antonym pairs as hard text negatives, so that a caption and "
+        f"The text tower of the {which} was trained with antonym pairs as hard text negatives, so that a caption and "
         "its opposite do not get the same vector"
     )
     cosine = backbone.get("antonym_cosine")
