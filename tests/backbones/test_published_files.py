@@ -116,6 +116,7 @@ UNFIT = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
 @EACH
 @pytest.mark.parametrize("unfit", UNFIT)
 def test_what_is_no_plain_dense_number_is_refused_by_its_key(kind, unfit, folder):
