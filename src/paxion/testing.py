@@ -231,7 +231,7 @@ def _check_texts(model: Any, backbone: Any, pairs: Sequence[tuple[str, str]], fo
         _need((length - 1).abs().max() < allowed, f"got text vectors of length {float(length.max()):.3f}, expected 1")
         _shape("no texts", model.encode_texts([]), (0, backbone.dim))
         alone = torch.cat([model.encode_texts([text]) for text in TEXTS])
-        allowed = FULL if precision(backbone) in (torch.float32, torch.float64) else HALF
+        allowed = FULL if working_precision(backbone) in (torch.float32, torch.float64) else HALF
         _close(alone, vectors, "vectors of a text alone and in a batch", allowed)
 
     def cosine() -> str:
@@ -253,7 +253,7 @@ def random_clips(backbone: Backbone, clips: int, seed: int = 0) -> Tensor:
     return video if weights is None else video.to(weights.device)
 
 
-def precision(backbone: Backbone) -> torch.dtype:
+def working_precision(backbone: Backbone) -> torch.dtype:
     """What the backbone computes in, whatever it hands out."""
     weights = backbone.parameters() if isinstance(backbone, nn.Module) else iter(())
     return next((value.dtype for value in weights if value.is_floating_point()), torch.float32)
