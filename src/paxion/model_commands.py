@@ -87,14 +87,21 @@ def load_models(names: Sequence[str], backbone: str | None = None) -> list[OnBac
             on.encoders.append(BackboneEncoder("backbone" if name == "backbone" else name, on.backbone))
     distinct = list({id(on): on for on in groups.values()}.values())
     if len(distinct) > 1:
-        return distinct
+        # A backbone's own name is shorter than what was typed, and does unless two share it.
+        taken = [on.backbone.name for on in distinct]
+        return [
+            OnBackbone(on.backbone, [_plain(encoder, on.backbone.name) for encoder in on.encoders])
+            if taken.count(on.backbone.name) == 1
+            else on
+            for on in distinct
+        ]
     # With one backbone in the run its row is `backbone`, of which the page has most to say.
     (on,) = distinct
-    return [OnBackbone(on.backbone, [_plain(encoder) for encoder in on.encoders])]
+    return [OnBackbone(on.backbone, [_plain(encoder, "backbone") for encoder in on.encoders])]
 
 
-def _plain(encoder: Encoder) -> Encoder:
-    return replace(encoder, name="backbone") if isinstance(encoder, BackboneEncoder) else encoder
+def _plain(encoder: Encoder, name: str) -> Encoder:
+    return replace(encoder, name=name) if isinstance(encoder, BackboneEncoder) else encoder
 
 
 def _is_adapter(name: str) -> bool:

@@ -208,7 +208,7 @@ def print_table(console: Console, scores: Sequence[Score], provenance: Mapping[s
         title = Text(data if note is None else f"{data}: {note}", style="bold")
         # Seven columns have to fit into 80 characters.
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-        table.add_column("percent")
+        table.add_column("percent", overflow="fold")
         for column in columns:
             metric = "" if column.metric == "accuracy" else f"\n{column.metric}"
             table.add_column(column.label.replace(" to ", " to\n") + metric, justify="right", no_wrap=True)
