@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from paxion.patching.absorbed import attend
+
 
 class CrossAttention(nn.Module):
     """Multi-head attention of queries (..., Q, D) to media (..., N, C), both layer-normed first; no biases.
@@ -43,15 +45,37 @@ class CrossAttention(nn.Module):
         Returns:
             (..., Q, D), to be added to x by the caller.
         """
-        gain, bias = self.norm_media.weight, self.norm_media.bias
         media = F.layer_norm(media, media.shape[-1:], eps=self.norm_media.eps)
-        key, value = self.key_value.weight.view(2, self.heads, self.dim_head, -1)
-        queries = self.query(self.norm_query(x)).unflatten(-1, (self.heads, self.dim_head)).transpose(-3, -2)
-        absorbed = (queries * self.dim_head**-0.5) @ (key * gain)  # (..., heads, Q, C)
-        logits = absorbed.flatten(-3, -2) @ media.transpose(-2, -1)  # (..., heads·Q, N): one product for all heads
+        logits = self._absorbed(x) @ media.transpose(-2, -1)  # (..., heads·Q, N): one product for all heads
         if guidance is not None:
             logits = (logits - logits.amax(-1, keepdim=True)) * guidance[..., None, :]
-        mixed = (logits.softmax(-1) @ media).unflatten(-2, (self.heads, -1)) * gain + bias
+        return self._attended(logits.softmax(-1) @ media)
+
+    def read(self, x: Tensor, tokens: Tensor, codes: Tensor) -> Tensor:
+        """Attend to frozen tokens with codes added, as `forward` would, without anything of the size of the tokens.
+
+        Args:
+            x: queries (D or 1, B or 1, Q, dim) for D directions.
+            tokens: (B, T, P, C), without a gradient.
+            codes: (D, T, P or 1, C).
+
+        Returns:
+            (D, B, Q, dim), to be added to x by the caller.
+        """
+        return self._attended(attend(self._absorbed(x), tokens, codes, self.norm_media.eps))
+
+    def _absorbed(self, x: Tensor) -> Tensor:
+        """Queries (..., Q, dim) in the width of the media (..., heads·Q, C)."""
+        key = self.key_value.weight.view(2, self.heads, self.dim_head, -1)[0]
+        queries = self.query(self.norm_query(x)).unflatten(-1, (self.heads, self.dim_head)).transpose(-3, -2)
+        absorbed: Tensor = (queries * self.dim_head**-0.5) @ (key * self.norm_media.weight)
+        return absorbed.flatten(-3, -2)
+
+    def _attended(self, mixed: Tensor) -> Tensor:
+        """Mixtures of the normed media (..., heads·Q, C) to what the heads say of them (..., Q, dim)."""
+        value = self.key_value.weight.view(2, self.heads, self.dim_head, -1)[1]
+        mixed = mixed.reshape(*mixed.shape[:-2], self.heads, -1, mixed.shape[-1])
+        mixed = mixed * self.norm_media.weight + self.norm_media.bias
         heads = torch.einsum("...hqc,hdc->...qhd", mixed, value)
         attended: Tensor = self.out(heads.flatten(-2))
         return attended
@@ -82,7 +106,14 @@ class CrossAttentionBlock(nn.Module):
 
     def forward(self, x: Tensor, media: Tensor, guidance: Tensor | None = None) -> Tensor:
         """Queries (..., Q, D) or (Q, D) and media (..., N, C) to (..., Q, D); guidance as in `CrossAttention`."""
-        x = x + _gate(self.attention(x, media, guidance), self.attention_gate)
+        return self._after(x, self.attention(x, media, guidance))
+
+    def read(self, x: Tensor, tokens: Tensor, codes: Tensor) -> Tensor:
+        """Queries (D or 1, B or 1, Q, dim) to (D, B, Q, dim); tokens and codes as in `CrossAttention.read`."""
+        return self._after(x, self.attention.read(x, tokens, codes))
+
+    def _after(self, x: Tensor, attended: Tensor) -> Tensor:
+        x = x + _gate(attended, self.attention_gate)
         return x + _gate(self.feed_forward(x), self.feed_forward_gate)
 
 

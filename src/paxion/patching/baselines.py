@@ -131,3 +131,7 @@ class TransformerPatcher(nn.Module):
         read = self.layer(tokens.to(self.temperature.dtype).flatten(1, 2))
         vector: Tensor = self.projection(read.mean(1, keepdim=True))
         return vector
+
+    def both(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The clips, and the same clips reversed."""
+        return self(tokens), self(tokens.flip(1))

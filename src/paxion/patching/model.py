@@ -49,6 +49,16 @@ class PatchedModel(nn.Module):
             latents = self.fuser(pooled, latents, tokens)
         return normalise(latents)
 
+    def both(self, features: Features) -> tuple[Tensor, Tensor]:
+        """What `forward` gives for B clips and for their reversals, whose tokens are the flipped ones (per-frame).
+
+        For a model without a fuser, which would read the pooled vectors of the reversals.
+        """
+        if self.fuser is not None or features.tokens is None:
+            raise ValueError("got a fuser or no tokens, expected a patcher alone and tokens")
+        forwards, backwards = self.patcher.both(features.tokens)
+        return normalise(forwards), normalise(backwards)
+
 
 @dataclass(frozen=True)
 class PatchedEncoder:

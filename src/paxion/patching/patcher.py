@@ -61,7 +61,7 @@ class KnowledgePatcher(nn.Module):
     """A Perceiver over the tokens of a frozen backbone, each marked with its frame.
 
     Parameters: `perceiver`, the codes and `temperature`, a learned scalar that divides the similarities in every loss.
-    A reversed clip is encoded by flipping its tokens over T before the call.
+    A reversed clip is encoded by flipping its tokens over T before the call, or together with the clip by `both`.
 
     Source: Paxion (NeurIPS 2023), section on the knowledge patcher; the spatial code and the difference tokens are
     ours.
@@ -104,26 +104,47 @@ class KnowledgePatcher(nn.Module):
         Raises:
             ValueError: T, P or C is not what the patcher was made for.
         """
-        self._check(tokens)
+        if self._frozen(tokens):
+            return self._pooled(self.perceiver.read(tokens, self.code()[None])[0])
         tokens = tokens.to(self.temperature.dtype)
         code = self.code()
         media = tokens + code
         if self.difference is not None:
             media = torch.cat([media, self.difference(torch.cat([tokens, frame_differences(tokens)], -1)) + code], 2)
-        latents: Tensor = self.perceiver(media.flatten(1, 2))
-        return latents.mean(1, keepdim=True) if self.config.pooled else latents
+        return self._pooled(self.perceiver(media.flatten(1, 2)))
+
+    def both(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The clips, and the same clips reversed: what two calls of `forward` would give, with their work shared.
+
+        A reversed clip is the same tokens with the codes of the other end: attention does not see an order.
+        """
+        if self._frozen(tokens):
+            forwards, backwards = self.perceiver.read(tokens, torch.stack([self.code(), self.code().flip(0)]))
+            return self._pooled(forwards), self._pooled(backwards)
+        return self(tokens), self(tokens.flip(1))
 
     def code(self) -> Tensor:
-        """What is added to the tokens of every clip, (T, P, C); in training, each call draws a new dropout mask."""
+        """What is added to the tokens of every clip, (T, P, C), or (T, 1, C) where all tokens of a frame have the same.
+
+        In training, each call draws a new dropout mask, which differs from token to token.
+        """
         config = self.config
-        shape = (config.frames, config.tokens_per_frame, config.token_width)
-        code = self.temperature.new_zeros(shape)
+        code = self.temperature.new_zeros(config.frames, 1, config.token_width)
         if self.temporal_embedding is not None:
-            frames = self.temporal_embedding[:, None].expand(shape)
-            code = code + F.dropout(frames, config.temporal_dropout, self.training)
+            code = self.temporal_embedding[:, None]
+            if self.training and config.temporal_dropout:
+                code = F.dropout(code.expand(-1, config.tokens_per_frame, -1), config.temporal_dropout)
         if self.spatial_embedding is not None:
             code = code + self.spatial_embedding
         return code
+
+    def _frozen(self, tokens: Tensor) -> bool:
+        """Whether the tokens are all that is attended, and nobody asks for their gradient."""
+        self._check(tokens)
+        return self.difference is None and not tokens.requires_grad
+
+    def _pooled(self, latents: Tensor) -> Tensor:
+        return latents.mean(-2, keepdim=True) if self.config.pooled else latents
 
     def _check(self, tokens: Tensor) -> None:
         expected = (self.config.frames, self.config.tokens_per_frame, self.config.token_width)

@@ -57,3 +57,12 @@ class Perceiver(nn.Module):
             x = layer(x, tokens, guidance)
         normed: Tensor = self.norm(x)
         return normed
+
+    def read(self, tokens: Tensor, codes: Tensor) -> Tensor:
+        """What `forward` gives for frozen tokens (B, T, P, C) with codes (D, T, P or 1, C) added: (D, B, Q, dim)."""
+        x = self.latents[None, None]
+        for layer in self.layers:
+            assert isinstance(layer, CrossAttentionBlock)
+            x = layer.read(x, tokens, codes)
+        normed: Tensor = self.norm(x)
+        return normed
