@@ -29,7 +29,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from paxion.backbones.base import text_vectors
+from paxion.backbones.base import Features, text_vectors
 from paxion.backbones.beit import BeitConfig, beit_state
 from paxion.backbones.bert import BertConfig
 from paxion.backbones.clip_vip import ClipVip, ClipVipConfig
@@ -76,7 +76,7 @@ def plain_mlp(block: Block, tokens: Tensor) -> Tensor:
     return block.contract(hidden * torch.sigmoid(1.702 * hidden))
 
 
-def plain_clip_vip(model: ClipVip, video: Tensor) -> Tensor:
+def plain_clip_vip(model: ClipVip, video: Tensor) -> Features:
     bare = copy.copy(model)
     bare._modules = {**model._modules, "blocks": nn.ModuleList()}
     tokens = bare.hidden(video)
@@ -86,10 +86,11 @@ def plain_clip_vip(model: ClipVip, video: Tensor) -> Tensor:
     mask[proxies:, proxies:] = frame[:, None] == frame
     for block in model.blocks:
         tokens = plain_block(block, tokens, mask)
-    return model.projection(model.last_norm(tokens[:, 0]))
+    patches = tokens[:, proxies:].reshape(len(video), frames, places, -1)
+    return Features(model.projection(model.last_norm(tokens[:, 0])), patches)
 
 
-def plain_internvideo(model: InternVideo, video: Tensor) -> Tensor:
+def plain_internvideo(model: InternVideo, video: Tensor) -> Features:
     batch, frames = video.shape[:2]
     patches = model.patches(video.flatten(0, 1).to(model.balance)).flatten(2).transpose(1, 2)
     tokens = torch.cat((model.frame_class.expand(len(patches), 1, -1), patches), 1) + model.position
@@ -100,9 +101,10 @@ def plain_internvideo(model: InternVideo, video: Tensor) -> Tensor:
         tokens = plain_block(block, tokens)
         if number >= alone:
             clip = plain_extractor(model.extractors[number - alone], clip, tokens.unflatten(0, (batch, frames)))
-    mean = tokens.unflatten(0, (batch, frames))[:, :, 0].mean(1)
+    tokens = tokens.unflatten(0, (batch, frames))
     weight = model.balance.sigmoid()
-    return model.projection(model.last_norm((1 - weight) * clip[:, 0] + weight * mean))
+    pooled = model.projection(model.last_norm((1 - weight) * clip[:, 0] + weight * tokens[:, :, 0].mean(1)))
+    return Features(pooled, tokens)
 
 
 def plain_extractor(extractor: nn.Module, clip: Tensor, tokens: Tensor) -> Tensor:
@@ -120,13 +122,13 @@ def plain_extractor(extractor: nn.Module, clip: Tensor, tokens: Tensor) -> Tenso
 def internvideo(device: str, dtype: torch.dtype, batch: int) -> tuple[Way, Way]:
     model = filled(InternVideo(InternVideoConfig(), no_texts), device, dtype)
     video = torch.randn(batch, 8, 3, 224, 224, device=device)
-    return lambda: model.encode_video(video).pooled, lambda: plain_internvideo(model, video)
+    return lambda: model.encode_video(video).pooled, lambda: plain_internvideo(model, video).pooled
 
 
 def clip_vip(device: str, dtype: torch.dtype, batch: int, patch: int = 32) -> tuple[Way, Way]:
     model = filled(ClipVip(ClipVipConfig(patch=patch), no_texts), device, dtype)
     video = torch.randn(batch, 8, 3, 224, 224, device=device)
-    return lambda: model.encode_video(video).pooled, lambda: plain_clip_vip(model, video)
+    return lambda: model.encode_video(video).pooled, lambda: plain_clip_vip(model, video).pooled
 
 
 def singularity(device: str, dtype: torch.dtype, batch: int) -> tuple[Way, Way]:

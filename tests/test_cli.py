@@ -215,7 +215,7 @@ def test_patching_other_clips_into_the_same_folder_is_refused(call, tiny_manifes
         write_manifest(tmp_path / f"{name}.jsonl", rows)
     assert call("patch", tmp_path / "one.jsonl", *common)[0] == 0
     status, _, err = call("patch", tmp_path / "two.jsonl", *common)
-    assert status == 1 and "belongs to another training (other data)" in one_line(err)
+    assert status == 1 and "belongs to another training (other data: got " in one_line(err)
     assert call("patch", tmp_path / "one.jsonl", *common)[0] == 0
 
 
@@ -283,7 +283,7 @@ def test_what_cannot_be_scored_is_counted_in_the_result_and_on_the_terminal(call
     (unread,) = [miss for miss in missed if "read" in miss["reason"]]
     assert unread["count"] == 1 and unread["examples"] == [own[0].id] and unread["data"] == "world-A"
     assert [(m["task"], m["count"]) for m in missed if m["reason"] == "no antonym"] == [("antonym", 1)]
-    assert f"1 of 6 clips cannot be read, and are left out:\n  {own[0].id}: " in printed
+    assert f"1 of 6 clips cannot be read, and are left out until their files change:\n  {own[0].id}: " in printed
     assert "not scored: 1 of world-A (antonym): no antonym\n" in printed
     assert "clip cannot be read (" in printed
     n = {score.task: score.n for score in read_results(out).scores if score.metric in ("accuracy", "R@1")}
@@ -392,6 +392,15 @@ def test_other_mistakes_end_in_one_line(call, tiny_manifest, weights, store, pat
     ):
         status, _, err = call(*arguments)
         assert status == 1 and said in one_line(err), arguments
+
+
+def test_an_interrupt_while_modules_are_imported_is_said_in_a_line(call, tiny_manifest, monkeypatch):
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("paxion.cli.importlib.import_module", interrupted)
+    status, _, err = call("validate", tiny_manifest)
+    assert (status, one_line(err)) == (1, "paxion: interrupted; the same command goes on where it stopped\n")
 
 
 def test_a_run_that_is_interrupted_says_how_to_go_on(call, tiny_manifest, weights, tmp_path):

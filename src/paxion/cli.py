@@ -14,8 +14,11 @@ from typing import Annotated, Any
 import tyro
 
 from paxion.data_cli import DATA_FUNCTIONS, Audit, Build, Human, Salience
+from paxion.features_cli import FEATURES_FUNCTIONS, FeaturesCommand
 from paxion.model_cli import MODEL_FUNCTIONS, Check, Export, Import, Models, Probe
+from paxion.processes import this_process
 from paxion.records import PaxionError
+from paxion.training_cli import TRAINING_FUNCTIONS, Fuse, Patch
 
 ManifestPath = Annotated[Path, tyro.conf.Positional]
 
@@ -95,94 +98,6 @@ class Validate:
 
 
 @dataclass(frozen=True)
-class FeaturesCommand:
-    """Compute a frozen backbone's features of every clip of a manifest, once."""
-
-    manifest: ManifestPath
-    """JSONL file, one captioned clip a line."""
-    backbone: str = "world"
-    """A name such as hf:openai/clip-vit-base-patch32; paxion models lists what there is."""
-    store: Path = Path("features")
-    """Folder of the feature store."""
-    workers: int | None = None
-    """Decoding processes. Default: one for every two cores."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """Changes to the recipe; what is not given stays as the recipe has it."""
-
-    vac: bool | None = None
-    """Antonyms of the batch as further wrong texts."""
-    atm: float | None = None
-    """Weight of action-temporal matching: clip against its reversal."""
-    antonym_pair: float | None = None
-    """Weight of the choice between caption and antonym."""
-    template: float | None = None
-    """Weight of the choice among templates."""
-    difference_tokens: bool | None = None
-    """Tokens of how the clip changes."""
-    spatial_embedding: bool | None = None
-    """A learned vector per place in the frame."""
-    token_noise: float | None = None
-    """Standard deviation of noise on the tokens."""
-    latents: int | None = None
-    """Q, vectors of a clip; the paper's patcher has 16."""
-    heads: int | None = None
-    """Attention heads; the paper's patcher has 8."""
-    dim_head: int | None = None
-    """Width of a head; the paper's patcher has 64."""
-    epochs: int | None = None
-    """Times that every clip is seen."""
-    batch: int | None = None
-    """Clips in a step; the others are the wrong answers of each."""
-    rate: float | None = None
-    """Learning rate after the warm-up."""
-
-
-@dataclass(frozen=True)
-class Patch:
-    """Train a Knowledge Patcher on the train split of a manifest."""
-
-    manifest: ManifestPath
-    out: Path = Path("runs/patcher")
-    """Folder of the adapter, its log and its checkpoint."""
-    recipe: str = "patcher"
-    """What is trained, on which objectives: patcher (our default), patcher-dvdm (the paper's objectives), patcher-vtc
-    (no action objectives), or the baselines patcher-vtc-differences, patcher-last-frame, patcher-pooled and
-    kp-transformer."""
-    backbone: str | None = None
-    """A name such as hf:openai/clip-vit-base-patch32; paxion models lists what there is. Default: what --start was
-    trained on, else world."""
-    start: Path | None = None
-    """Adapter to go on from (KP-FT in the paper). It keeps its sizes; the recipe says how it is trained on."""
-    store: Path = Path("features")
-    """Folder of the feature store, filled where it lacks clips."""
-    seed: int = 0
-    """Decides the first weights and the order of the clips."""
-    change: Change = field(default_factory=Change)
-
-
-@dataclass(frozen=True)
-class Fuse:
-    """Train a Knowledge Fuser on top of a trained patcher."""
-
-    manifest: ManifestPath
-    patcher: Path
-    """Folder made by paxion patch."""
-    out: Path = Path("runs/fuser")
-    recipe: str = "fuser"
-    """fuser (cross-attention) or side-tuning (a learned weighted sum)."""
-    backbone: str | None = None
-    """Default: what the patcher was trained on."""
-    store: Path = Path("features")
-    """Folder of the feature store, filled where it lacks clips."""
-    seed: int = 0
-    """Decides the first weights and the order of the clips."""
-    change: Change = field(default_factory=Change)
-
-
-@dataclass(frozen=True)
 class Report:
     """Write the page of a run again from its results.json."""
 
@@ -215,24 +130,27 @@ OWN_FUNCTIONS: dict[type, str] = {
     Make: "make_world",
     Pretrain: "pretrain_world",
     Validate: "validate",
-    FeaturesCommand: "features",
-    Patch: "patch",
-    Fuse: "fuse",
     Report: "report",
 }
 """The function of commands.py behind each subcommand; its arguments are the fields."""
 FUNCTIONS = {
     "paxion.commands": OWN_FUNCTIONS,
     "paxion.data_commands": DATA_FUNCTIONS,
+    "paxion.features_commands": FEATURES_FUNCTIONS,
     "paxion.model_commands": MODEL_FUNCTIONS,
+    "paxion.training_commands": TRAINING_FUNCTIONS,
 }
+
+WORLD, FEATURES = ("make", "pretrain"), ("make", "status", "verify", "prune")
+"""The subcommands of subcommands whose first may be left out."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; exits 0 when all is well, 1 on an error of the run, 2 on bad usage."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["world"] and given[1:2] not in (["make"], ["pretrain"], ["-h"], ["--help"]):
-        given.insert(1, "make")
+    for name, known in (("world", WORLD), ("features", FEATURES)):
+        if given[:1] == [name] and given[1:2] not in ([part] for part in (*known, "-h", "--help")):
+            given.insert(1, "make")
     if given in (["--version"], ["-V"]):
         from paxion import __version__
 
@@ -248,13 +166,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args=given or ["--help"],
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
-    if isinstance(command, World | Human):
+    if isinstance(command, World | Human | FeaturesCommand):
         command = command.what
-    from rich.console import Console
-
     module = next(name for name, functions in FUNCTIONS.items() if type(command) in functions)
-    function = getattr(importlib.import_module(module), FUNCTIONS[module][type(command)])
     try:
+        from rich.console import Console
+
+        function = getattr(importlib.import_module(module), FUNCTIONS[module][type(command)])
         settings = {part.name: getattr(command, part.name) for part in fields(command)}
         for name in ("seed", "patcher_seed"):
             seed = settings.get(name)
@@ -262,9 +180,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise PaxionError(f"got {name.replace('_', ' ')} {seed}, expected 0 or more, below 2**32")
         with warnings.catch_warnings():
             warnings.showwarning = _warn
-            return int(function(Console(), **settings))
+            return int(function(Console(quiet=not this_process().main), **settings))
     except PaxionError as error:
-        print(f"paxion: {error}", file=sys.stderr)
+        sys.stderr.write(f"paxion: {error}\n")  # at once: other processes write too
     except OSError as error:
         what = error.strerror or str(error)
         print(f"paxion: {what}: {error.filename or 'a file could not be read or written'}", file=sys.stderr)

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from paxion.backbones.base import Backbone
-from paxion.backbones.load import lasting, load_backbone
 from paxion.backbones.world import save_world
 from paxion.evaluation.evaluate import Evaluation
 from paxion.features.extract import Extracted, extract
 from paxion.files import make_folder
-from paxion.manifest import find_problems, manifest_hash, read_manifest, video_path
-from paxion.patching.checkpoint import adapter_backbone, load_adapter, save_adapter
-from paxion.patching.model import PatchedModel
-from paxion.patching.recipes import RECIPES
-from paxion.patching.train import beginning, train, training_data
+from paxion.manifest import find_problems, read_manifest, video_path
+from paxion.processes import this_process
+from paxion.progress import progress
 from paxion.quickstart import QuickstartPlan, quickstart, validation_scores
-from paxion.records import PaxionError, Sample, unknown_name
+from paxion.records import PaxionError, Sample
 from paxion.report import choose_examples, print_table, verdict, write_page
-from paxion.results import Results, provenance, read_results, read_rows
+from paxion.results import Results, read_results, read_rows
 from paxion.video.decode import read_clip
 from paxion.world.generate import WorldPlan, draw_world, write_world
 from paxion.world.pretrain import PretrainPlan, pretrain
@@ -38,22 +33,16 @@ SHOWN_FRAMES = 9
 
 
 def device() -> str:
-    """The accelerator if there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """The accelerator if there is one; each process that torchrun started has its own."""
+    if not torch.cuda.is_available():
+        return "cpu"
+    process = this_process()
+    return f"cuda:{process.local_rank % torch.cuda.device_count()}" if process.world > 1 else "cuda"
 
 
 def say(console: Console, line: str) -> None:
     """Print one line as it is: paths may hold what rich takes for markup, and stay whole to be copied."""
     console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-@contextmanager
-def progress(console: Console, label: str, total: int) -> Iterator[Callable[[int], object]]:
-    """A progress bar; the function that it gives adds to it."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda done: bar.advance(task, done)
 
 
 def run_quickstart(
@@ -124,15 +113,6 @@ def validate(console: Console, manifest: Path, check_files: bool) -> int:
     return 0
 
 
-def features(console: Console, manifest: Path, backbone: str, store: Path, workers: int | None) -> int:
-    """Fill a feature store."""
-    extracted = compute_features(
-        console, load_backbone(backbone, device()), manifest, read_manifest(manifest), store, workers
-    )
-    say(console, f"the store: {extracted.store.folder}")
-    return 0
-
-
 def compute_features(
     console: Console,
     backbone: Backbone,
@@ -141,85 +121,28 @@ def compute_features(
     store: Path,
     workers: int | None = None,
     controls: Sequence[str] = ("reversed",),
+    engine: Callable[..., Extracted] = extract,
+    **options: Any,
 ) -> Extracted:
-    """Fill a feature store with the clips of some samples, with a progress bar, and name some that cannot be read."""
+    """Fill a feature store with the clips of some samples, with a progress bar, and name some that cannot be read.
+
+    engine: what does it, `extract` or alike. options: further ones of it.
+    """
     with progress(console, "features", len(samples)) as tick:
-        extracted = extract(
-            backbone, manifest, samples, store, controls=controls, device=device(), workers=workers, tick=tick
-        )
-    if extracted.missed:
-        say(console, f"{len(extracted.missed)} of {len(samples)} clips cannot be read, and are left out:")
-        for name, reason in list(extracted.missed.items())[:5]:
-            say(console, f"  {name}: {reason}")
+        extracted = engine(
+            backbone, manifest, samples, store,
+            controls=controls, device=device(), workers=workers, tick=tick, **options,
+        )  # fmt: skip
+    say_missed(console, extracted.missed, len(samples))
     return extracted
 
 
-def patch(
-    console: Console,
-    manifest: Path,
-    out: Path,
-    recipe: str,
-    backbone: str | None,
-    start: Path | None,
-    store: Path,
-    seed: int,
-    change: Any,
-) -> int:
-    """Train a patcher, from scratch or from an adapter on.
-
-    change: a dataclass whose fields that are not None replace those of the recipe.
-    """
-    known = [name for name, one in RECIPES.items() if one.fuser is None]
-    return _train(console, manifest, out, recipe, known, backbone, store, seed, change, start)
-
-
-def fuse(
-    console: Console,
-    manifest: Path,
-    patcher: Path,
-    out: Path,
-    recipe: str,
-    backbone: str | None,
-    store: Path,
-    seed: int,
-    change: Any,
-) -> int:
-    """Train a fuser on a patcher."""
-    known = [name for name, one in RECIPES.items() if one.fuser is not None]
-    return _train(console, manifest, out, recipe, known, backbone, store, seed, change, patcher)
-
-
-def _train(
-    console: Console,
-    manifest: Path,
-    out: Path,
-    name: str,
-    known: Sequence[str],
-    backbone: str | None,
-    store: Path,
-    seed: int,
-    change: Any,
-    adapter: Path | None,
-) -> int:
-    if name not in known:
-        raise unknown_name("recipe", name, known)
-    make_folder(out)
-    changed = {key: value for key, value in asdict(change).items() if value is not None}
-    backbone = backbone or (adapter and adapter_backbone(adapter)) or "world"
-    recipe, model = replace(RECIPES[name], **changed), load_backbone(backbone, device())
-    start: PatchedModel | None = None if adapter is None else load_adapter(adapter, model, device()).model
-    if start is not None and start.fuser is not None and recipe.fuser is None:
-        say(console, f"only the patcher of {adapter} is trained on: recipe {name} has no fuser")
-    beginning(recipe, model, start)  # what cannot be trained is refused before anything is encoded
-    samples = [sample for sample in read_manifest(manifest) if sample.split == "train"]
-    extracted = compute_features(console, model, manifest, samples, store, controls=("reversed", recipe.control))
-    data = training_data(model, extracted.store, extracted.keys, samples)
-    with progress(console, "epochs", recipe.epochs) as tick:
-        trained = train(recipe, model, data, out, seed=seed, start=start, device=device(), tick=lambda _: tick(1))
-    origin = {"manifest": manifest_hash(manifest), "seed": seed, "clips": len(data), "missed": len(extracted.missed)}
-    save_adapter(out, name, trained, model, recipe, provenance(**origin), source=lasting(backbone, model))
-    say(console, f"the adapter: {out}")
-    return 0
+def say_missed(console: Console, missed: Mapping[str, str], samples: int) -> None:
+    """Name some of the clips that cannot be read, of so many samples. missed: from sample id to the reason."""
+    if missed:
+        say(console, f"{len(missed)} of {samples} clips cannot be read, and are left out until their files change:")
+        for name, reason in list(missed.items())[:5]:
+            say(console, f"  {name}: {reason}")
 
 
 def report(console: Console, run: Path) -> int:

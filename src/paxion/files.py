@@ -53,3 +53,9 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PaxionError(f"cannot make folder {path}: {error.strerror or error}; give another folder") from error
+
+
+def unreadable(path: Path, error: OSError) -> PaxionError:
+    """The error for a file that cannot be read now: what is in it may well be whole."""
+    reason = error.strerror or error
+    return PaxionError(f"cannot read {path}: {reason}; nothing is dropped: mend that, and run the same command again")

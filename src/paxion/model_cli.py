@@ -27,6 +27,9 @@ class Probe:
     """Some of antonym, reversal, object, text_to_video, video_to_text, video_to_action."""
     controls: tuple[str, ...] = ("none",)
     """none, first, middle, last, shuffled, blind; or `all`."""
+    sampler: str | None = None
+    """Which frames are taken: midpoint, endpoints or paper. Default: those that the adapters were trained on, else
+    midpoint."""
     backbone: str | None = None
     """What `backbone` stands for, and what adapters are put on. Default: what an adapter was trained on, else world."""
     store: Path = Path("features")

@@ -21,12 +21,13 @@ from paxion.evaluation.separation import PAIRS
 from paxion.features.store import spec_of
 from paxion.files import make_folder
 from paxion.manifest import manifest_hash, read_manifest
-from paxion.patching.checkpoint import CARD, adapter_backbone, adapter_name, load_adapter
+from paxion.patching.checkpoint import CARD, adapter_backbone, adapter_name, adapter_sampler, load_adapter
 from paxion.patching.exchange import export_official, import_official
 from paxion.records import SPLITS, TASKS, PaxionError, Sample, unknown_name
 from paxion.results import Results, provenance, write_results
 from paxion.testing import check_encoder
 from paxion.video.controls import CONTROLS
+from paxion.video.sample import SAMPLERS
 from paxion.world.generate import WorldPlan, draw_split
 
 DEFAULT = "world"
@@ -100,6 +101,18 @@ def load_models(names: Sequence[str], backbone: str | None = None) -> list[OnBac
     return [OnBackbone(on.backbone, [_plain(encoder, "backbone") for encoder in on.encoders])]
 
 
+def trained_sampler(names: Sequence[str]) -> str:
+    """Which frames the adapters among these models were trained on; the usual ones where nothing says.
+
+    Raises PaxionError when they were trained on different ones.
+    """
+    told = {sampler for name in names if _is_adapter(name) and (sampler := adapter_sampler(Path(name)))}
+    if len(told) > 1:
+        several = " and ".join(sorted(told))
+        raise PaxionError(f"got adapters trained on frames by the samplers {several}; choose one with --sampler")
+    return told.pop() if told else "midpoint"
+
+
 def _plain(encoder: Encoder, name: str) -> Encoder:
     return replace(encoder, name=name) if isinstance(encoder, BackboneEncoder) else encoder
 
@@ -129,6 +142,7 @@ def probe(
     split: str,
     tasks: tuple[str, ...],
     controls: tuple[str, ...],
+    sampler: str | None,
     backbone: str | None,
     store: Path,
     seed: int,
@@ -149,7 +163,9 @@ def probe(
     samples = [sample for sample in read_manifest(manifest) if sample.split == split]
     if not samples:
         raise PaxionError(f"{manifest} has no {split} rows; give another --split or manifest")
-    groups = load_models(models, backbone)
+    groups, sampler = load_models(models, backbone), sampler or trained_sampler(models)
+    if sampler not in SAMPLERS:
+        raise unknown_name("sampler", sampler, SAMPLERS)
     by_data: dict[str, list[Sample]] = {}
     for sample in samples:
         by_data.setdefault(sample.source or manifest.stem, []).append(sample)
@@ -157,7 +173,7 @@ def probe(
     for on in groups:
         mirrored = [other for control in controls if (other := mirror(control, on.backbone.frames))]
         wanted = ("reversed", *controls, *mirrored)
-        extracted = compute_features(console, on.backbone, manifest, samples, store, controls=wanted)
+        extracted = compute_features(console, on.backbone, manifest, samples, store, controls=wanted, sampler=sampler)
         for data, rows in by_data.items():
             for encoder in on.encoders:
                 evaluation.add(

@@ -26,9 +26,11 @@ from paxion.features.extract import Extracted, extract
 from paxion.files import make_folder, write_text
 from paxion.manifest import manifest_hash, read_manifest
 from paxion.patching.checkpoint import load_adapter, save_adapter
+from paxion.patching.data import training_data
 from paxion.patching.model import EnsembleEncoder, PatchedEncoder
 from paxion.patching.recipes import RECIPES, Recipe
-from paxion.patching.train import train, training_data
+from paxion.patching.run_state import LAST
+from paxion.patching.train import train
 from paxion.records import Sample, Score
 from paxion.results import Results, provenance, write_results
 from paxion.video.controls import CONTROLS
@@ -191,7 +193,7 @@ def train_one(plan: QuickstartPlan, manifest: Path, name: str, device: str, thre
     data = training_data(backbone, extracted.store, extracted.keys, samples)
     if (folder / "adapter.json").exists():  # of a run with other settings; without it, a killed run can go on
         (folder / "adapter.json").unlink()
-        (folder / "checkpoint.pt").unlink(missing_ok=True)
+        (folder / LAST).unlink(missing_ok=True)
     model = train(recipe, backbone, data, folder, seed=plan.training_seed, start=start, device=device)
     save_adapter(folder, name, model, backbone, recipe, {"run": _run(plan, backbone.revision), "clips": len(data)})
 

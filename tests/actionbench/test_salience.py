@@ -192,5 +192,6 @@ def test_numbers_that_are_not_finite_are_refused(tiny_backbone: WorldBackbone, t
     content = bytearray(path.read_bytes())
     content[-2:] = b"\x00\x7e"  # float16 NaN
     path.write_bytes(bytes(content))
+    extracted = replace(extracted, store=FeatureStore(tmp_path, spec_of(tiny_backbone)))
     with pytest.raises(PaxionError, match="got similarities of a that are not finite"):
         mark_salience(samples, extracted, tiny_backbone)

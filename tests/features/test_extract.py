@@ -10,33 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 from neighbour import NeighbourBackbone
+from scratch import assert_same, from_scratch
 
-from paxion.backbones.base import Features
-from paxion.features.extract import extract
+from paxion.features.extract import Left, extract
+from paxion.features.jobs import Job, Piece
 from paxion.features.store import FeatureStore, spec_of
 from paxion.manifest import video_path, write_manifest
 from paxion.records import PaxionError, Sample
-from paxion.video.controls import CONTROLS, apply
-from paxion.video.decode import read_clip
+from paxion.video.controls import CONTROLS
 from paxion.video.encode import write_clip
-from paxion.video.transform import prepare
-
-ORDERS = [control for control in CONTROLS if control not in ("none", "blind")]
-
-
-def from_scratch(backbone, manifest: Path, samples, control: str, keys: list[str]) -> Features:
-    """The controlled clips through the backbone, without any store."""
-    videos = []
-    for sample, key in zip(samples, keys, strict=True):
-        frames = read_clip(video_path(manifest, sample), "midpoint", backbone.frames).frames
-        videos.append(prepare(apply(control, frames, key), backbone.transform))
-    return backbone.encode_video(torch.stack(videos))
-
-
-def assert_same(found: Features, expected: Features) -> None:
-    torch.testing.assert_close(found.pooled, expected.pooled, rtol=0, atol=2e-3)
-    assert found.tokens is not None and expected.tokens is not None
-    torch.testing.assert_close(found.tokens.float(), expected.tokens.float(), rtol=2e-3, atol=2e-3)
 
 
 @pytest.fixture
@@ -152,6 +134,62 @@ def test_a_missing_clip_that_appears_is_encoded(tiny_backbone, copied, tmp_path)
     assert extract(tiny_backbone, manifest, samples, tmp_path / "s").missed == {}
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_videos_that_are_away_for_a_while_are_not_missed(tiny_backbone, copied, tmp_path, workers):
+    manifest, samples = copied
+    videos = video_path(manifest, samples[0]).parent
+    assert all(video_path(manifest, sample).parent == videos for sample in samples)
+    away, ticks = tmp_path / "away", list[int]()
+
+    def leave(count: int) -> None:
+        ticks.append(count)
+        if sum(ticks) == 2:
+            videos.rename(away)
+
+    sizes = {"batch": 1 + (workers == 0), "shard": 4}
+    with pytest.raises(PaxionError, match=rf"{videos}/\S+: the file .*vanished.* the same command goes on") as caught:
+        extract(tiny_backbone, manifest, samples, tmp_path / "s", workers=workers, tick=leave, **sizes)
+        videos.rename(away)  # all were decoded ahead
+        raise PaxionError("not told")
+    assert "\n" not in str(caught.value)
+    kept = sum(ticks)
+    assert 2 <= kept < len(samples)
+    away.rename(videos)
+    ticks.clear()
+    found = extract(tiny_backbone, manifest, samples, tmp_path / "s", workers=0, tick=ticks.append, **sizes)
+    assert found.missed == found.store.missed == {} and len(found.keys) == sum(ticks) == len(samples)
+
+
+def test_a_video_that_is_replaced_meanwhile_is_not_stored_under_the_key_of_the_old_one(tiny_backbone, copied, tmp_path):
+    manifest, samples = copied
+    last, done = video_path(manifest, samples[11]), 0
+
+    def swap(count: int) -> None:
+        nonlocal done
+        done += count
+        if done == 4:
+            write_clip(last, torch.full((9, 64, 64, 3), 200, dtype=torch.uint8))
+
+    with pytest.raises(PaxionError, match=rf"{last}: the file changed"):
+        extract(tiny_backbone, manifest, samples, tmp_path / "s", workers=0, batch=4, tick=swap)
+    found = extract(tiny_backbone, manifest, samples, tmp_path / "s", workers=0, batch=4)
+    expected = from_scratch(tiny_backbone, manifest, samples[11:], "none", [""])
+    assert found.missed == {}
+    assert_same(found.store.read([found.keys[samples[11].id]]), expected)
+
+
+def test_a_clip_that_is_done_in_each_of_its_pieces_counts_once(tiny_backbone, tmp_path):
+    jobs = [Job(f"clip{number}", tmp_path / "a.mp4", None, None) for number in range(4)]
+    pieces, ticks = [Piece(tuple(jobs)), Piece(tuple(jobs[:3]), pooled=True)], list[int]()
+    left = Left(FeatureStore(tmp_path / "s", spec_of(tiny_backbone)), pieces, 7, ticks.append)
+    assert ticks == [3] and left.clips == 4
+    for done, counts in (([0], []), ([3, 1], [1]), ([2, 0], [1]), ([0, 3], []), ([1, 2], [2])):
+        ticks.clear()
+        left.done([jobs[number] for number in done])
+        assert ticks == counts
+    assert left.clips == 0
+
+
 def test_only_unreadable_clips(tiny_backbone, copied, tmp_path):
     manifest, samples = copied
     for sample in samples:
@@ -191,43 +229,6 @@ def test_windows_of_one_file_are_clips_of_their_own_and_equal_ones_share(tiny_ba
     assert not torch.equal(one, other)
 
 
-@pytest.mark.parametrize("control", CONTROLS)
-def test_variants_of_a_backbone_that_sees_neighbours(tiny_manifest, tiny_samples, tmp_path, control):
-    """Its features cannot be reordered, so each controlled clip is encoded as such."""
-    backbone, samples = NeighbourBackbone(), tiny_samples[:6]
-    found = extract(backbone, tiny_manifest, samples, tmp_path / "s", controls=ORDERS)
-    assert not found.store.reorderable
-    keys = list(found.keys.values())
-    assert_same(found.store.read(keys, control), from_scratch(backbone, tiny_manifest, samples, control, keys))
-    if control == "reversed":
-        plain = found.store.read(keys)
-        assert (plain.tokens.flip(1) - found.store.read(keys, control).tokens).abs().max() > 0.05
-
-
-def test_a_variant_asked_for_later_is_encoded_then(tiny_manifest, tiny_samples, tmp_path):
-    backbone, samples = NeighbourBackbone(), tiny_samples[:4]
-    found = extract(backbone, tiny_manifest, samples, tmp_path / "s")
-    keys = list(found.keys.values())
-    with pytest.raises(PaxionError, match="4 clips are not in the store"):
-        found.store.read(keys, "first")
-    ticks: list[int] = []
-    found = extract(backbone, tiny_manifest, samples, tmp_path / "s", controls=("reversed", "first"), tick=ticks.append)
-    assert ticks == [0, 4]
-    for control in ("none", "reversed", "first"):
-        assert_same(found.store.read(keys, control), from_scratch(backbone, tiny_manifest, samples, control, keys))
-    extract(backbone, tiny_manifest, samples, tmp_path / "s", controls=("reversed", "first"), tick=ticks.append)
-    assert ticks[2:] == [4]
-    rows = sum(len(shard) for shard in found.store._shards)
-    assert rows == 1 + 3 * 4  # The blind clip, and nothing twice.
-
-
-def test_frame_vectors_are_no_leave_to_reorder_tokens_that_see_neighbours(tiny_manifest, tiny_samples, tmp_path):
-    backbone, samples = NeighbourBackbone(vectors=True), tiny_samples[:3]
-    found = extract(backbone, tiny_manifest, samples, tmp_path / "s")
-    keys = list(found.keys.values())
-    assert_same(found.store.read(keys, "reversed"), from_scratch(backbone, tiny_manifest, samples, "reversed", keys))
-
-
 def test_features_that_are_not_numbers_are_refused(tiny_manifest, tiny_samples, tmp_path):
     backbone = NeighbourBackbone()
     for value in (float("nan"), 1e6):
@@ -249,3 +250,23 @@ def test_the_store_is_found_again_from_its_specification(tiny_features, tiny_bac
     keys = list(tiny_features.keys.values())[:3]
     assert all(key in again for key in keys)
     assert torch.equal(again.read(keys).tokens, tiny_features.store.read(keys).tokens)
+
+
+def test_sampler_and_precision_are_those_asked_for(tiny_backbone, tiny_manifest, tiny_samples, tmp_path):
+    samples = tiny_samples[:3]
+    wide = extract(tiny_backbone, tiny_manifest, samples, tmp_path, dtype="float32")
+    narrow = extract(tiny_backbone, tiny_manifest, samples, tmp_path, dtype="int8")
+    other = extract(tiny_backbone, tiny_manifest, samples, tmp_path, sampler="endpoints", dtype="float32")
+    one, two, three = (found.store.read(list(found.keys.values())).tokens for found in (wide, narrow, other))
+    torch.testing.assert_close(one, two, rtol=0, atol=float(one.abs().max()) / 100)
+    assert not torch.equal(one, two) and len({found.store.folder for found in (wide, narrow, other)}) == 3
+    expected = from_scratch(tiny_backbone, tiny_manifest, samples, "none", ["", "", ""]).tokens
+    torch.testing.assert_close(one, expected, rtol=1e-4, atol=1e-5)
+    assert one.shape == three.shape
+
+
+@pytest.mark.parametrize("sizes", [{"batch": 0}, {"shard": 0}, {"workers": -1}])
+def test_sizes_that_make_no_sense_are_refused(tiny_backbone, tiny_manifest, tiny_samples, tmp_path, sizes):
+    with pytest.raises(PaxionError, match=rf"got .*{next(iter(sizes))}.*expected"):
+        extract(tiny_backbone, tiny_manifest, tiny_samples, tmp_path / "s", **sizes)
+    assert not (tmp_path / "s").exists()

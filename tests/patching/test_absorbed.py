@@ -184,3 +184,24 @@ def test_attention_over_media_equals_its_plain_form():
     attention = KnowledgePatcher(CONFIG).double().perceiver.layers[0].attention
     x, media = torch.randn(2, 3, 12, dtype=torch.float64), torch.randn(2, 7, 32, dtype=torch.float64)
     torch.testing.assert_close(attention(x, media), plain_attention(attention, x, media))
+
+
+@pytest.mark.parametrize("own_places", [False, True])
+def test_half_precision_keeps_what_tells_tokens_of_a_large_mean_apart(own_places):
+    asked, tokens, codes, toward = drawn(3, 2, False, False, 3, 4, 5, own_places, 6, 64)
+    asked, tokens = (asked.detach() / 8).float().requires_grad_(), tokens.float() + 100
+    codes = codes.detach().float().requires_grad_()
+    exact = textbook(asked, tokens, codes)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        near = attend(asked, tokens, codes)
+    assert (near - exact).abs().max() < 0.1
+    want = torch.autograd.grad((exact * toward).sum(), (asked, codes))
+    for mine, theirs in zip(torch.autograd.grad((near * toward).sum(), (asked, codes)), want, strict=True):
+        assert (mine - theirs).abs().max() < 0.05 * theirs.abs().max()
+
+
+def test_no_clips_give_no_mixtures():
+    asked, codes = torch.randn(1, 1, 2, 8).requires_grad_(), torch.randn(2, 3, 4, 8).requires_grad_()
+    none = attend(asked, torch.zeros(0, 3, 4, 8), codes)
+    none.sum().backward()
+    assert none.shape == (2, 0, 2, 8) and not asked.grad.any() and not codes.grad.any()

@@ -60,7 +60,7 @@ def test_the_card_says_where_the_adapter_comes_from(saved, tiny_backbone):
     card = json.loads((saved / "adapter.json").read_text())
     shown = card["backbone"].pop("transform"), card["backbone"].pop("frames")
     assert shown == (asdict(tiny_backbone.transform) | {"mean": [0.5] * 3, "std": [0.25] * 3}, 9)
-    assert card["backbone"] == {"name": "world", "revision": tiny_backbone.revision, "source": None}
+    assert card["backbone"] == {"name": "world", "revision": tiny_backbone.revision, "source": None, "tokens": "all"}
     assert card["provenance"] == {"a": 1}
     assert card["recipe"]["antonym_pair"] == 1.0 and card["fuser"] is None
 
@@ -87,7 +87,9 @@ def test_cards_of_older_versions_are_read(tiny_backbone, tiny_features, tmp_path
     model = drawn(RECIPES[name], tiny_backbone)
     save_adapter(tmp_path, name, model, tiny_backbone, RECIPES[name], {})
     card = json.loads((tmp_path / "adapter.json").read_text())
-    del card["patcher"]["kind"], card["backbone"]["source"], card["backbone"]["frames"], card["backbone"]["transform"]
+    del card["patcher"]["kind"]
+    for name_ in ("source", "frames", "transform", "tokens"):
+        del card["backbone"][name_]
     if card["fuser"] is not None:
         del card["fuser"]["raw_pooled"]
     (tmp_path / "adapter.json").write_text(json.dumps(card))

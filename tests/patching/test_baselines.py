@@ -11,10 +11,12 @@ from torch import nn
 
 from paxion.backbones.base import BackboneEncoder, token_projection
 from paxion.patching.baselines import EncoderLayer, TransformerConfig, TransformerPatcher, transformer_config
+from paxion.patching.beginning import beginning
+from paxion.patching.data import training_data
 from paxion.patching.model import PatchedEncoder, PatchedModel
 from paxion.patching.official import transformer_to_official
 from paxion.patching.recipes import RECIPES, Recipe
-from paxion.patching.train import beginning, train, training_data
+from paxion.patching.train import train
 from paxion.records import PaxionError
 from paxion.similarity import similarity
 
@@ -163,17 +165,17 @@ def test_on_a_per_frame_backbone_a_clip_and_its_reversal_are_a_tie(tiny_backbone
     encoder = PatchedEncoder("t", tiny_backbone, train(SHORT, tiny_backbone, data, tmp_path))
     text = data.captions[:9]
     there, back = (
-        similarity(encoder.encode_clips(data.store.read(data.keys[:6], c)), text) for c in ("none", "reversed")
+        similarity(encoder.encode_clips(data.source.read(data.keys[:6], c)), text) for c in ("none", "reversed")
     )
     torch.testing.assert_close(there, back, rtol=0, atol=1e-5)
-    plain = similarity(BackboneEncoder("b", tiny_backbone).encode_clips(data.store.read(data.keys[:6])), text)
+    plain = similarity(BackboneEncoder("b", tiny_backbone).encode_clips(data.source.read(data.keys[:6])), text)
     assert (there - plain).abs().max() > 1e-3
 
 
 def test_the_pooled_recipe_gives_one_vector_a_clip(tiny_backbone, data):
     recipe = RECIPES["patcher-pooled"]
     model = beginning(recipe, tiny_backbone).eval()
-    assert model.patcher.config.pooled and model(data.store.read(data.keys[:3])).shape == (3, 1, tiny_backbone.dim)
+    assert model.patcher.config.pooled and model(data.source.read(data.keys[:3])).shape == (3, 1, tiny_backbone.dim)
     assert replace(recipe, pooled=False) == RECIPES["patcher-dvdm"]
 
 
@@ -210,4 +212,4 @@ def test_a_fuser_can_read_a_transformers_vector(tiny_backbone, data):
     recipe = replace(SHORT, fuser="xattn")
     model = beginning(recipe, tiny_backbone).eval()
     assert isinstance(model, PatchedModel) and model.fuser is not None
-    assert model(data.store.read(data.keys[:3])).shape == (3, 1, tiny_backbone.dim)
+    assert model(data.source.read(data.keys[:3])).shape == (3, 1, tiny_backbone.dim)

@@ -20,14 +20,16 @@ from paxion.backbones.clip_vip import ClipVip, ClipVipConfig
 from paxion.backbones.internvideo import InternVideo, InternVideoConfig
 from paxion.backbones.singularity import Singularity, SingularityConfig
 from paxion.backbones.world import WorldBackbone
+from paxion.patching.beginning import beginning
 from paxion.patching.checkpoint import adapter_backbone, load_adapter, save_adapter
+from paxion.patching.data import training_data
 from paxion.patching.exchange import export_official, import_official
 from paxion.patching.fuser import FuserConfig
 from paxion.patching.model import PatchedEncoder, PatchedModel
 from paxion.patching.official import model_to_official
 from paxion.patching.patcher import PatcherConfig
 from paxion.patching.recipes import RECIPES
-from paxion.patching.train import beginning, train, training_data
+from paxion.patching.train import train
 from paxion.records import PaxionError
 from paxion.video.transform import Transform
 

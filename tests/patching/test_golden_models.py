@@ -28,17 +28,15 @@ from paxion.backbones.published import Checkpoint
 from paxion.backbones.world import WorldBackbone, WorldConfig
 from paxion.features.store import FeatureStore, StoreSpec
 from paxion.patching.checkpoint import load_adapter
+from paxion.patching.data import TrainingData, training_data
 from paxion.patching.exchange import import_official
 from paxion.patching.model import PatchedModel
 from paxion.patching.objectives import action_temporal_matching, contrastive, multiple_choice
 from paxion.patching.official import fuser_to_official, patcher_to_official, transformer_to_official
 from paxion.patching.patcher import KnowledgePatcher
 from paxion.patching.recipes import Recipe
-from paxion.patching.train import TrainingData, losses, training_data
+from paxion.patching.step import losses
 from paxion.records import Sample
-
-RATE, WEIGHT_DECAY = 1e-3, 0.05
-"""Of the one AdamW step that is stored."""
 
 
 def dense(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -159,7 +157,7 @@ def stored(backbone: InternVideo, case: Case, meta: dict, folder: Path) -> Train
     """The clips, their reversals and texts of a case as training rows, in single precision."""
     video = case.inputs["video_input"]
     keys = [f"clip{row}" for row in range(len(video))]
-    spec = StoreSpec(backbone.name, backbone.revision, "midpoint", backbone.frames, backbone.transform, "float32")
+    spec = StoreSpec(backbone.name, backbone.revision, "midpoint", backbone.frames, backbone.transform, dtype="float32")
     store = FeatureStore(folder, spec)
     store.append(keys, backbone.encode_video(video), {})
     store.append([f"{key}#reversed" for key in keys], backbone.encode_video(video.flip(1)), {})
@@ -185,12 +183,12 @@ PATCHERS = {
 def test_the_losses_of_training_equal_the_published_ones(name, tmp_path):
     case, meta, backbone, model = end_to_end(name, tmp_path)
     data, want, recipe = stored(backbone, case, meta, tmp_path), case.outputs, PATCHERS[name]
-    features = data.store.read(data.keys)
+    features = data.source.read(data.keys)
     assert_close(features.pooled, want["raw_visual_feat"], FORWARD)
     assert_close(features.tokens, want["raw_visual_embeddings_pbfd"].permute(1, 2, 0, 3), FORWARD)
     assert_close(data.captions, normalise(want["raw_text_feat"]), FORWARD)
     for control, stored_as in (("none", "encode_video"), ("reversed", "encode_video_reversed")):
-        got = model(data.store.read(data.keys, control))
+        got = model(data.source.read(data.keys, control))
         assert_close(got, normalise(want[stored_as]).view(got.shape), FORWARD, stored_as)
 
     parts = losses(model, recipe, data, torch.arange(len(data)))
@@ -202,24 +200,6 @@ def test_the_losses_of_training_equal_the_published_ones(name, tmp_path):
     assert_loss(total, want["total_loss"])
     total.backward()
     assert_gradients(named_gradients(model), case, GRADIENT)
-
-
-@absent
-def test_a_step_of_training_equals_the_published_one(tmp_path):
-    case, meta, backbone, model = end_to_end("e_patcher_vtc_vac_atm", tmp_path)
-    data = stored(backbone, case, meta, tmp_path)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
-    torch.stack(list(losses(model, Recipe(vac=True, atm=0.4), data, torch.arange(4)).values())).sum().backward()
-    optimiser.step()
-    stepped, compared = patcher_to_official(model.patcher.state_dict()), 0
-    for key, want in case.outputs.items():
-        if key.startswith("after_adamw/"):
-            name = key.removeprefix("after_adamw/")
-            # The first step follows the sign of the gradient, which rounding decides where it is next to nothing.
-            sure = case.outputs[f"grad/{name}"].abs() >= 1e-6
-            assert (stepped[name] - want)[sure].abs().max() <= 1e-5, name
-            compared += int(sure.sum())
-    assert compared > 5000
 
 
 @absent
@@ -240,7 +220,7 @@ def test_the_choice_among_answers_equals_the_published_one(name, tmp_path):
 def test_the_transformer_equals_the_published_one(tmp_path):
     case, meta, backbone, model = end_to_end("e_baseline_simple_transformer_patcher", tmp_path)
     data, want = stored(backbone, case, meta, tmp_path), case.outputs
-    tokens = data.store.read(data.keys).tokens
+    tokens = data.source.read(data.keys).tokens
     assert_close(model.patcher.layer(tokens.flatten(1, 2)), want["video_embeddings"], FORWARD)
     assert_close(model.patcher(tokens)[:, 0], want["video_feat"], FORWARD)
     assert_close(data.captions, normalise(want["text_feat"]), FORWARD)

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from paxion.backbones.base import BackboneEncoder, Features, normalise
+from paxion.patching.data import training_data
 from paxion.patching.model import EnsembleEncoder, PatchedEncoder, PatchedModel
 from paxion.patching.recipes import RECIPES, Recipe
-from paxion.patching.train import losses, train, training_data
+from paxion.patching.step import losses
+from paxion.patching.train import train
 from paxion.similarity import similarity
 
 TINY = Recipe(vac=True, atm=0.4, latents=3, heads=2, dim_head=8, epochs=2, batch=16, warmup=4)
@@ -34,7 +36,7 @@ def untrained(backbone, recipe: Recipe) -> PatchedModel:
 
 
 def test_the_ensemble_adds_the_two_scores(tiny_backbone, data, run):
-    features, text = data.store.read(data.keys), data.captions[:7]
+    features, text = data.source.read(data.keys), data.captions[:7]
     patched = PatchedEncoder("p", tiny_backbone, run[0])
     alone = similarity(patched.encode_clips(features), text)
     backbone = similarity(BackboneEncoder("b", tiny_backbone).encode_clips(features), text)
@@ -45,7 +47,7 @@ def test_the_ensemble_adds_the_two_scores(tiny_backbone, data, run):
 
 
 def test_the_patched_encoder_gives_unit_vectors_without_dropout(tiny_backbone, data, run):
-    patched, features = PatchedEncoder("p", tiny_backbone, run[0]), data.store.read(data.keys[:5])
+    patched, features = PatchedEncoder("p", tiny_backbone, run[0]), data.source.read(data.keys[:5])
     run[0].train()
     first, second = patched.encode_clips(features), patched.encode_clips(features)
     assert first.shape == (5, TINY.latents, tiny_backbone.dim)
@@ -56,7 +58,7 @@ def test_the_patched_encoder_gives_unit_vectors_without_dropout(tiny_backbone, d
 
 def test_the_patched_encoder_sees_the_order_of_frames(tiny_backbone, data, run):
     patched = PatchedEncoder("p", tiny_backbone, run[0])
-    there, back = (patched.encode_clips(data.store.read(data.keys[:5], control)) for control in ("none", "reversed"))
+    there, back = (patched.encode_clips(data.source.read(data.keys[:5], control)) for control in ("none", "reversed"))
     assert (there - back).abs().max() > 1e-3
 
 
@@ -67,7 +69,7 @@ def test_features_without_tokens_cannot_be_patched(run):
 
 @pytest.mark.parametrize("kind", ["xattn", "gated_xattn", "xattn_v2", "side_tuning"])
 def test_the_length_of_the_pooled_vector_counts_for_raw_fusers_only(tiny_backbone, data, kind):
-    features = data.store.read(data.keys[:4])
+    features = data.source.read(data.keys[:4])
     longer = replace(features, pooled=7 * features.pooled)
     for raw in (False, True):
         torch.manual_seed(0)
@@ -99,11 +101,11 @@ def test_every_recipe_takes_a_step_with_finite_gradients(tiny_backbone, data, na
 
 def test_a_finished_run_is_not_trained_again(tiny_backbone, data, run):
     model, folder = run
-    before, ticks = (folder / "checkpoint.pt").stat().st_mtime_ns, []
+    before, ticks = (folder / "last.pt").stat().st_mtime_ns, []
     again = train(TINY, tiny_backbone, data, folder, tick=ticks.append)
     assert ticks == []
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in again.state_dict().items())
-    assert (folder / "checkpoint.pt").stat().st_mtime_ns == before
+    assert (folder / "last.pt").stat().st_mtime_ns == before
     assert len((folder / "log.jsonl").read_text().splitlines()) == TINY.epochs
 
 

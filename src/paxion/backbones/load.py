@@ -15,9 +15,12 @@ import torch
 from torch import nn
 
 from paxion.backbones.base import Backbone
+from paxion.backbones.reduced import check_way, reduced
 from paxion.records import PaxionError, unknown_name
 
-OWN = ("frames", "size", "preprocessing", "vocabulary", "dtype", "compile")
+AFTER = ("dtype", "compile", "tokens")
+"""Options of every backbone, which do not concern its loader."""
+OWN = ("frames", "size", "preprocessing", "vocabulary", *AFTER)
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Scheme:
 SCHEMES = {
     "world": Scheme(
         "paxion.backbones.world:load_world", "[PATH]", "the small order-blind backbone that ships with the package",
-        ("dtype", "compile"),
+        AFTER,
     ),
     "internvideo": Scheme(
         "paxion.backbones.internvideo:load_internvideo", "PATH", "InternVideo-MM-L/14 or B/16, a published checkpoint",
@@ -51,15 +54,15 @@ SCHEMES = {
     "hf": Scheme(
         "paxion.backbones.hugging_face:load_hugging_face", "ID[@REVISION] or FOLDER",
         "any Hugging Face model with get_text_features and get_image_features or get_video_features",
-        ("frames", "layer", "dtype", "compile"),
+        ("frames", "layer", *AFTER),
     ),
     "open-clip": Scheme(
         "paxion.backbones.open_clip:load_open_clip", "MODEL/PRETRAINED or MODEL/PATH",
-        "a model of open_clip (extra: openclip)", ("frames", "dtype", "compile"),
+        "a model of open_clip (extra: openclip)", ("frames", *AFTER),
     ),
     "python": Scheme(
         "paxion.backbones.own:load_own", "FILE.py[:FUNCTION]", "a backbone of your own: the function returns it",
-        ("dtype", "compile"),
+        AFTER,
     ),
 }  # fmt: skip
 
@@ -71,6 +74,7 @@ OPTIONS = {
     "vocabulary": "file or folder of the tokenizer",
     "dtype": "precision of the backbone: float32, bf16 or fp16",
     "compile": "yes: torch.compile",
+    "tokens": "which tokens of a frame are kept: all, pool2 (the mean of each 2 x 2), or every2, every3, ...",
 }
 NUMBERS = ("frames", "layer", "size")
 SAME = {"bfloat16": "bf16", "float16": "fp16", "fp32": "float32"}
@@ -85,21 +89,21 @@ def load_backbone(name: str, device: str = "cpu") -> Backbone:
     scheme, path, options = parse(name)
     module, _, function = SCHEMES[scheme].loader.partition(":")
     numbers = dict.fromkeys(NUMBERS, int)
-    own = {key: numbers.get(key, str)(value) for key, value in options.items() if key not in ("dtype", "compile")}
+    own = {key: numbers.get(key, str)(value) for key, value in options.items() if key not in AFTER}
     backbone: Any = getattr(importlib.import_module(module), function)(path, **own)
     if not isinstance(backbone, nn.Module):
         if options.keys() & {"dtype", "compile"} or device != "cpu":
             raise PaxionError(
                 f"{name} is no torch module, so it cannot be moved or converted; derive it from nn.Module"
             )
-        return cast(Backbone, backbone)
+        return reduced(cast(Backbone, backbone), options.get("tokens", "all"))
     backbone = backbone.to(device)
     if "dtype" in options:
         backbone = backbone.to(DTYPES[options["dtype"]])
         backbone.revision += f"-{options['dtype']}"
     if options.get("compile") == "yes":
         backbone.encode_video = torch.compile(backbone.encode_video)
-    return cast(Backbone, backbone)
+    return reduced(cast(Backbone, backbone), options.get("tokens", "all"))
 
 
 def lasting(name: str, backbone: Backbone) -> str:
@@ -161,4 +165,6 @@ def parse(name: str) -> tuple[str, str, dict[str, str]]:
         choices = {"dtype": tuple(DTYPES), "compile": ("yes", "no"), "preprocessing": ("own", "paper")}.get(key)
         if choices and value not in choices:
             raise unknown_name(key, value, choices)
+        if key == "tokens":
+            check_way(value)
     return scheme, path, options

@@ -11,7 +11,8 @@ from torch import Tensor
 from paxion.backbones.base import Encoder, Features, text_vectors
 from paxion.evaluation.probes import Choices, antonym_scores, object_scores, probe_rows, probe_score, reversal_scores
 from paxion.evaluation.retrieval import text_to_video, video_to_action, video_to_text
-from paxion.features.store import BLIND, FeatureStore
+from paxion.features.source import FeatureSource
+from paxion.features.spec import BLIND
 from paxion.records import TASKS, PaxionError, Row, Sample, Score, unknown_name
 from paxion.results import Missed
 from paxion.video.controls import CONTROLS, frame_order
@@ -38,7 +39,7 @@ class Evaluation:
 
 def evaluate(
     encoder: Encoder,
-    store: FeatureStore,
+    source: FeatureSource,
     keys: Mapping[str, str],
     samples: Sequence[Sample],
     *,
@@ -50,11 +51,11 @@ def evaluate(
     batch: int = 256,
     device: str = "cpu",
 ) -> Evaluation:
-    """Score an encoder on the samples whose clip is in the store (keys: sample id to key; reasons: why one is not).
+    """Score an encoder on the samples whose clip the source has (keys: sample id to key; reasons: why one is missing).
 
     Probes are scored under every control, retrieval on the clips as they are. The reversal probe compares the
     controlled clip with the controlled reversal: under `first`, the first frame with the last one. Shuffled frames are
-    drawn from the sample id and the seed, by backbones whose features can be reordered; for others the store holds one
+    drawn from the sample id and the seed, by backbones whose features can be reordered; for others there is one
     shuffled clip and no shuffled reversal: their reversal probe is missed under that control.
     Raises PaxionError for an unknown task or control.
     """
@@ -69,9 +70,9 @@ def evaluate(
     texts = [t for s in present for t in (s.caption, s.antonym, s.replaced, s.template) if t is not None]
     text = text_vectors(encoder, texts)
     for control in controls:
-        turns = store.reorderable or mirror(control, store.spec.frames) is not None
+        turns = source.reorderable or mirror(control, source.spec.frames) is not None
         both = "reversal" in tasks and turns
-        clips, backwards = _vectors(encoder, store, keys, present, control, both, seed, batch, device)
+        clips, backwards = _vectors(encoder, source, keys, present, control, both, seed, batch, device)
         labels = {"model": encoder.name, "data": data, "control": control, "seed": seed}
         for task in tasks:
             if task in RETRIEVERS:
@@ -117,7 +118,7 @@ def _choose(
 
 def _vectors(
     encoder: Encoder,
-    store: FeatureStore,
+    source: FeatureSource,
     keys: Mapping[str, str],
     samples: Sequence[Sample],
     control: str,
@@ -133,9 +134,9 @@ def _vectors(
         part = samples[start : start + batch]
         wanted = [keys[sample.id] for sample in part]
         seeds = [f"{sample.id}/{seed}" for sample in part]
-        forward.append(_encode(encoder, store.read(wanted, control, seeds), device))
+        forward.append(_encode(encoder, source.read(wanted, control, seeds), device))
         if both:
-            backward.append(_encode(encoder, _turned(store, wanted, control, seeds), device))
+            backward.append(_encode(encoder, _turned(source, wanted, control, seeds), device))
     return torch.cat(forward), torch.cat(backward) if both else None
 
 
@@ -146,13 +147,13 @@ def mirror(control: str, frames: int) -> str | None:
     return MIRRORS.get(control)
 
 
-def _turned(store: FeatureStore, keys: Sequence[str], control: str, seeds: Sequence[str]) -> Features:
+def _turned(source: FeatureSource, keys: Sequence[str], control: str, seeds: Sequence[str]) -> Features:
     """The features of the reversed clips under a control."""
-    same = mirror(control, store.spec.frames)
+    same = mirror(control, source.spec.frames)
     if same is not None:
-        return store.read(keys, same, seeds)
-    orders = torch.stack([frame_order(control, store.spec.frames, seed) for seed in seeds])
-    return store.read(keys, "reversed").reordered(orders)
+        return source.read(keys, same, seeds)
+    orders = torch.stack([frame_order(control, source.spec.frames, seed) for seed in seeds])
+    return source.read(keys, "reversed").reordered(orders)
 
 
 def _encode(encoder: Encoder, features: Features, device: str) -> Tensor:

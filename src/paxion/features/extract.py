@@ -1,44 +1,29 @@
-"""Filling a feature store: clips are decoded beside the backbone, each is encoded once, and nothing is done twice."""
+"""Filling a feature store: every clip is encoded once, by however many processes, and nothing is done twice."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from paxion.backbones.base import Backbone, Features
-from paxion.features.store import BLIND, FeatureStore, clip_key, spec_of, variant
-from paxion.manifest import video_path
+from paxion.backbones.base import Backbone
+from paxion.features.decoding import check_guarded, check_workers, decoders
+from paxion.features.encoding import encode_blind
+from paxion.features.fill import PAUSE, fill
+from paxion.features.jobs import Job, Piece, absent, clips_per_shard, job_of, kinds, plan
+from paxion.features.store import BLIND, FeatureStore, spec_of
+from paxion.processes import this_process
 from paxion.records import PaxionError, Sample
-from paxion.video.controls import apply, blind_clip
-from paxion.video.decode import read_clip
-from paxion.video.transform import prepare
 
-Frames = NDArray[np.uint8]
-"""Pixels cross from process to process as arrays: tensors would each hold a file descriptor open."""
-SHARD = 512
-"""Clips per shard: what a killed run loses at most."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One clip to decode: its key, file, window, and the controls to encode it under."""
-
-    key: str
-    video: Path
-    sample: Sample
-    controls: tuple[str, ...]
+Tick = Callable[[int], object]
+"""Called with the number of clips done since the last call."""
 
 
 @dataclass(frozen=True)
@@ -59,150 +44,138 @@ def extract(
     root: Path,
     *,
     sampler: str = "midpoint",
+    dtype: str = "float16",
     controls: Sequence[str] = ("reversed",),
     device: str = "cpu",
     batch: int = 32,
+    shard: int | None = None,
     workers: int | None = None,
-    tick: Callable[[int], object] | None = None,
+    tick: Tick | None = None,
 ) -> Extracted:
     """Make sure the store under `root` holds the features of all samples; clips that it has already are skipped.
 
-    controls: variants to encode for backbones whose features cannot be reordered (others derive them when reading).
-    workers: decoding processes (default: one for every two cores; 0: decode in this one).
-    tick: called with the number of clips done since the last call.
+    Processes that run this at the same time, under torchrun or each by itself, share the work: each returns when all of
+    it is done, and takes over what a process that died has left. What is written is the same, whoever writes it.
+
+    dtype: how the store holds tokens, see features/numbers.py. controls: variants to encode for backbones whose
+    features cannot be reordered (others derive them when reading). batch: clips in a pass. shard: clips in a file of
+    the store (default: about 64 MB, 16 to 512 clips). workers: decoding processes (default: by the cores; 0: decode in
+    this one).
+
+    A clip that cannot be read is not tried again until its file changes. Raises PaxionError when a file changes or
+    vanishes meanwhile; what was done is kept.
     """
-    store = FeatureStore(root, spec_of(backbone, sampler))
-    keys = {sample.id: clip_key(video_path(manifest, sample), sample) for sample in samples}
-    if BLIND not in store:
-        grey = blind_clip(backbone.frames, backbone.transform.size, backbone.transform.size)
-        store.append([BLIND], _encode(backbone, [_prepared(backbone, grey)], device), {})
-    variants = [] if store.reorderable else [name for name in controls if name not in ("none", BLIND)]
-    wanted = list(dict.fromkeys(("none", *variants)))
-    todo = {}
-    for sample in samples:
-        key = keys[sample.id]
-        absent = tuple(control for control in wanted if variant(key, control) not in store)
-        if absent and key not in todo:
-            todo[key] = Job(key, video_path(manifest, sample), sample, absent)
-    if tick is not None:
-        tick(len(samples) - len(todo))
-    jobs = list(todo.values())
-    groups = [jobs[begin : begin + batch] for begin in range(0, len(jobs), batch)]
-    shard = _Shard(store)
-    with _threads_beside(workers):
-        for group, clips in zip(groups, _decoded(groups, backbone, sampler, workers), strict=True):
-            videos: list[Tensor] = []
-            for job, clip in zip(group, clips, strict=True):
-                if isinstance(clip, str):
-                    shard.missed[job.key] = clip
-                    continue
-                for control in job.controls:
-                    shard.keys.append(variant(job.key, control))
-                    videos.append(_prepared(backbone, apply(control, torch.from_numpy(clip), job.key)))
-            if videos:
-                shard.parts.append(_encode(backbone, videos, device))
-            if len(shard.keys) + len(shard.missed) >= SHARD:
-                shard.flush()
-            if tick is not None:
-                tick(len(group))
-    shard.flush()
-    missed = {
-        sample.id: store.missed[keys[sample.id]]
-        for sample in samples
-        if any(variant(keys[sample.id], control) not in store for control in wanted)
-    }
-    return Extracted(store, {name: key for name, key in keys.items() if name not in missed}, missed)
+    check_sizes(batch, shard)
+    check_guarded()
+    workers, process = check_workers(workers, device), this_process()
+    store = FeatureStore(root, spec_of(backbone, sampler, dtype))
+    jobs = {sample.id: job_of(manifest, sample) for sample in samples}
+    distinct = list({job.key: job for job in jobs.values()}.values())
+    with _stopped_by_sigterm():
+        fill_blind(store, backbone, device)
+        pieces = plan(store, distinct, controls, shard or clips_per_shard(backbone, dtype))
+        # Processes begin at different places, so that they seldom meet.
+        start = process.rank * len(pieces) // process.world
+        pieces = pieces[start:] + pieces[:start]
+        left = Left(store, pieces, len(jobs), tick)
+        workers = 0 if left.clips <= 2 * batch else workers
+        with left.told(), _threads_beside(workers), decoders(workers) as decode:
+            fill(store, backbone, pieces, decode, device=device, batch=batch, workers=workers, done=left.done)
+    return gathered(store, jobs, controls)
 
 
-class _Shard:
-    """Rows that are not on disk yet."""
+def check_sizes(batch: int, shard: int | None) -> None:
+    """Raise PaxionError for a batch or a shard without clips."""
+    for name, value in (("batch", batch), ("shard", shard)):
+        if value is not None and value < 1:
+            raise PaxionError(f"got {name} {value}, expected at least 1")
 
-    def __init__(self, store: FeatureStore) -> None:
-        self.store = store
-        self._clear()
 
-    def _clear(self) -> None:
-        self.keys: list[str] = []
-        self.parts: list[Features] = []
-        self.missed: dict[str, str] = {}
+def gathered(store: FeatureStore, jobs: Mapping[str, Job], controls: Sequence[str]) -> Extracted:
+    """What the store says of samples. jobs: by sample id."""
+    wanted = [control for kind in kinds(store, controls) for control in kind.controls]
+    missed = {}
+    for name, job in jobs.items():
+        lost = [key for key in replace(job, controls=tuple(wanted)).rows if key not in store]
+        if lost:
+            missed[name] = next(store.missed[key] for key in lost)
+    return Extracted(store, {name: job.key for name, job in jobs.items() if name not in missed}, missed)
 
-    def flush(self) -> None:
-        """Append the rows to the store."""
-        if self.keys or self.missed:
-            self.store.append(self.keys, _joined(self.parts) if self.parts else None, self.missed)
-            self._clear()
+
+def fill_blind(store: FeatureStore, backbone: Backbone, device: str) -> None:
+    """Put the one grey clip into the store; it also shows what the backbone gives, and that it can be stored."""
+    while BLIND not in store:
+        writer = store.writer([BLIND])
+        if writer is None:  # another process is at it
+            time.sleep(PAUSE[0])
+            store.refresh()
+            continue
+        with writer:
+            if not writer.done[0]:
+                writer.write([0], encode_blind(backbone, device))
+            writer.finish()
+
+
+class Left:
+    """The clips that are not done yet, counted while processes finish them."""
+
+    def __init__(self, store: FeatureStore, pieces: Sequence[Piece], samples: int, tick: Tick | None) -> None:
+        jobs = [job for piece in pieces for job in piece.jobs if any(absent(store, key) for key in job.rows)]
+        self._pieces = Counter(job.key for job in jobs)
+        self._samples, self._tick = samples, tick or (lambda count: None)
+        self._tick(samples - self.clips)
+
+    @property
+    def clips(self) -> int:
+        """How many there are."""
+        return len(self._pieces)
+
+    def done(self, jobs: Sequence[Job]) -> None:
+        """These clips are done in one of the pieces that they are in."""
+        before = self.clips
+        for job in jobs:
+            self._pieces[job.key] -= 1
+            if self._pieces[job.key] <= 0:
+                del self._pieces[job.key]
+        if self.clips < before:
+            self._tick(before - self.clips)
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Make the error of a full disk say how many clips are kept."""
+        try:
+            yield
+        except PaxionError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            kept = f"{self._samples - self.clips} of {self._samples} clips are kept"
+            raise PaxionError(f"{error}; in all, {kept}") from error.__cause__
 
 
 @contextmanager
-def _threads_beside(workers: int | None) -> Iterator[None]:
+def _threads_beside(workers: int) -> Iterator[None]:
     """Leave the decoding processes their cores: threads that share a busy core wait for each other."""
     before = torch.get_num_threads()
-    torch.set_num_threads(max(1, before - _processes(workers)))
+    torch.set_num_threads(max(1, before - workers))
     try:
         yield
     finally:
         torch.set_num_threads(before)
 
 
-def _processes(workers: int | None) -> int:
-    if workers is not None and workers < 0:
-        raise PaxionError(f"got {workers} workers, expected 0 (decode in this process) or more")
-    return max(1, (os.cpu_count() or 1) // 2) if workers is None else workers
-
-
-def _prepared(backbone: Backbone, frames: Tensor) -> Tensor:
-    return prepare(frames, backbone.transform)
-
-
-@torch.inference_mode()
-def _encode(backbone: Backbone, videos: list[Tensor], device: str) -> Features:
-    features = backbone.encode_video(torch.stack(videos).to(device))
-    # The store takes frame vectors as leave to reorder frames.
-    frame_vectors = features.frame_vectors if backbone.per_frame else None
-    tokens, vectors = (None if part is None else part.cpu().half() for part in (features.tokens, frame_vectors))
-    return Features(features.pooled.float().cpu(), tokens, vectors)
-
-
-def _joined(parts: list[Features]) -> Features:
-    def join(values: list[Tensor | None]) -> Tensor | None:
-        present = [value for value in values if value is not None]
-        return torch.cat(present) if present else None
-
-    pooled = torch.cat([part.pooled for part in parts])
-    return Features(pooled, join([part.tokens for part in parts]), join([part.frame_vectors for part in parts]))
-
-
-def _decoded(
-    groups: Sequence[Sequence[Job]], backbone: Backbone, sampler: str, workers: int | None
-) -> Iterator[list[Frames | str]]:
-    """The frames of each group of clips, in order; a clip that cannot be read gives the reason instead."""
-    count = _processes(workers)
-    if count == 0 or len(groups) < 3:
-        for group in groups:
-            yield _decode(group, sampler, backbone.frames)
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does: files are closed, and no decoding process is left."""
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
         return
-    # Spawned, and the decoders opened inside: forking a process that runs torch threads can hang.
-    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting: deque[Future[list[Frames | str]]] = deque()
-        try:
-            for group in groups:
-                waiting.append(pool.submit(_decode, group, sampler, backbone.frames))
-                if len(waiting) > 2 * count:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool:
-            raise PaxionError(
-                "a decoding process died, expected none to; in a script of your own put the call under "
-                "`if __name__ == '__main__':`, or give workers=0 to decode without processes"
-            ) from None
 
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
 
-def _decode(group: Sequence[Job], sampler: str, frames: int) -> list[Frames | str]:
-    clips: list[Frames | str] = []
-    for job in group:
-        try:
-            clips.append(read_clip(job.video, sampler, frames, job.sample.start, job.sample.end).frames.numpy())
-        except PaxionError as error:
-            clips.append(str(error))
-    return clips
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -25,7 +25,6 @@ dropout; keys and values of the paper's sizes (R = 128) take 48.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -79,8 +78,9 @@ class _Attend(torch.autograd.Function):
         mixed = tokens.new_empty((clips, directions, queries.shape[2], width), dtype=exact)
         scores = tokens.new_empty((clips if kept else 0, directions, queries.shape[2], number), dtype=exact)
         means, inverses = (tokens.new_empty((clips, directions, number), dtype=exact) for _ in range(2))
+        media_of = _Media(tokens, codes, precision)
         for part in _parts(tokens):
-            x, media = _media(tokens[part], codes, precision)
+            x, media = media_of(part)
             means[part], inverses[part] = _statistics(x, codes, media, eps)
             products = _products(_of(centred, part).to(precision), x).to(exact)
             inverse = inverses[part][:, :, None]
@@ -102,8 +102,9 @@ class _Attend(torch.autograd.Function):
         to_queries, to_codes = (torch.zeros_like(values, dtype=mixed.dtype) for values in (queries, codes))
         collected = to_mixed.new_zeros((*to_mixed.shape[1:3], codes.shape[1]))  # (D, R, T or N)
         factors, offsets = (to_mixed.new_zeros(codes.shape[:2]) for _ in range(2))  # (D, T or N)
+        media_of = _Media(tokens, codes, ctx.precision)
         for part in _parts(tokens):
-            x, media = _media(tokens[part], codes, ctx.precision)
+            x, media = media_of(part)
             g, score, inverse = to_mixed[part], scores[part], inverses[part]
             attention = score.softmax(-1)
             to_attention = _products_with_codes(g, x, codes, media).mul_(inverse[:, :, None])
@@ -138,11 +139,11 @@ def _exact(values: Tensor) -> torch.dtype:
     return torch.promote_types(values.dtype, torch.float32)
 
 
-def _parts(tokens: Tensor) -> Iterator[slice]:
+def _parts(tokens: Tensor) -> list[slice]:
     """A few clips at a time."""
     room = CHUNK.get(tokens.device.type, CHUNK_ELSEWHERE)
-    clips = max(1, room // (tokens[0].numel() * 4))
-    return (slice(begin, begin + clips) for begin in range(0, len(tokens), clips))
+    clips = max(1, room // max(1, tokens.shape[1] * tokens.shape[2] * 4))
+    return [slice(begin, min(begin + clips, len(tokens))) for begin in range(0, len(tokens), clips)]
 
 
 def _of(rows: Tensor, part: slice) -> Tensor:
@@ -159,11 +160,31 @@ def _by_code(rows: Tensor, codes: Tensor) -> Tensor:
     return rows.view(*rows.shape[:-1], codes.shape[1], -1)
 
 
-def _media(tokens: Tensor, codes: Tensor, precision: torch.dtype) -> tuple[Tensor, list[Tensor] | None]:
-    """Tokens in the working precision and, where every token has a code of its own, what they are in each direction."""
-    # By way of float32, which is faster than from one half precision to the other.
-    x = tokens.to(_exact(codes)).to(precision)
-    return x, None if codes.shape[1] < x.shape[1] else [x + code.to(precision) for code in codes]
+class _Media:
+    """Some clips' tokens x (b, N, C) in the working precision, valid until the next clips are asked for.
+
+    Where every token has a code of its own, also what they are with it in each direction. All clips share the memory:
+    taking it anew each time costs as much as filling it.
+    """
+
+    def __init__(self, tokens: Tensor, codes: Tensor, precision: torch.dtype) -> None:
+        self._tokens, self._precision = tokens, precision
+        self._codes = codes.to(precision) if codes.shape[1] == tokens.shape[1] else None
+        most = max((part.stop - part.start for part in _parts(tokens)), default=0)
+        shape = (most, *tokens.shape[1:])
+        self._exact = tokens.new_empty(shape, dtype=_exact(codes))
+        self._x = self._exact if precision == self._exact.dtype else tokens.new_empty(shape, dtype=precision)
+        self._media = [] if self._codes is None else [tokens.new_empty(shape, dtype=precision) for _ in codes]
+
+    def __call__(self, part: slice) -> tuple[Tensor, list[Tensor] | None]:
+        clips = part.stop - part.start
+        x, exact = self._x[:clips], self._exact[:clips].copy_(self._tokens[part])
+        if self._x is not self._exact:
+            # A norm takes the mean off anyway; rounding tokens that still have it could cost all that tells them apart.
+            x.copy_(exact.sub_(exact.mean(-1, keepdim=True)))
+        if self._codes is None:
+            return x, None
+        return x, [torch.add(x, code, out=room[:clips]) for code, room in zip(self._codes, self._media, strict=True)]
 
 
 def _statistics(x: Tensor, codes: Tensor, media: list[Tensor] | None, eps: float) -> tuple[Tensor, Tensor]:

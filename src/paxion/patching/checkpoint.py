@@ -13,6 +13,7 @@ from safetensors.torch import save
 
 from paxion import __version__
 from paxion.backbones.base import Backbone
+from paxion.backbones.reduced import kept_tokens
 from paxion.backbones.state import load_exactly, read_file, tensors
 from paxion.files import make_folder, write_bytes, write_text
 from paxion.patching.baselines import TransformerConfig
@@ -28,6 +29,8 @@ PATCHERS: dict[str, type[PatcherConfig] | type[TransformerConfig]] = {
     "transformer": TransformerConfig,
 }
 Config = TypeVar("Config")
+SEEN = ("frames", "transform", "tokens")
+"""What an adapter was trained with, as its card has it."""
 LARGEST = 2**16
 """No size in a card is larger: memory is taken by what it says."""
 
@@ -42,8 +45,10 @@ class Adapter:
     revision: str
     source: str | None
     """What `load_backbone` made that backbone from, where it is known."""
+    sampler: str | None
+    """Which frames it was trained on (video/sample.py), as far as the card says."""
     seen: dict[str, Any]
-    """The frames and the transform that it was trained with; empty on older cards."""
+    """The frames, the transform and the tokens that it was trained with, as far as the card says."""
     model: PatchedModel
     """In eval mode."""
 
@@ -96,6 +101,14 @@ def adapter_backbone(folder: Path) -> str | None:
     return _adapter(folder).source
 
 
+def adapter_sampler(folder: Path) -> str | None:
+    """Which frames an adapter was trained on, or None where its card does not say.
+
+    Raises PaxionError when the folder is no adapter.
+    """
+    return _adapter(folder).sampler
+
+
 def adapter_name(folder: Path) -> str:
     """What results call an adapter. Raises PaxionError when the folder is none."""
     return _adapter(folder).name
@@ -113,13 +126,16 @@ def load_adapter(folder: Path, backbone: Backbone, device: str = "cpu") -> Patch
             f"{folder} was trained on {adapter.backbone} {adapter.revision}, got {backbone.name} "
             f"{backbone.revision}; load that backbone, or train again"
         )
+    tokens, kept = adapter.seen["tokens"], kept_tokens(backbone)
+    if tokens != kept:
+        raise PaxionError(f"{folder} was trained with tokens={tokens}, got tokens={kept}; load it with tokens={tokens}")
     for name, value in asdict(adapter.model.patcher.config).items():
         given = getattr(backbone, name, value)
         if name in ("dim", "token_width", "frames", "tokens_per_frame") and given != value:
             advice = f"load it with frames={value}" if name == "frames" else "load another, or train again"
             raise PaxionError(f"{folder} was trained on {name} {value}, got a backbone with {given}; {advice}")
     for name, value in _seen(backbone).items():
-        if adapter.seen and adapter.seen.get(name) != value:
+        if adapter.seen.get(name, value) != value:
             advice = f"load it with frames={adapter.seen.get(name)}" if name == "frames" else "load it as it was then"
             raise PaxionError(f"{folder} was trained with {name} {adapter.seen.get(name)}, got {value}; {advice}")
     return PatchedEncoder(adapter.name, backbone, adapter.model.to(device).requires_grad_(False))
@@ -127,7 +143,9 @@ def load_adapter(folder: Path, backbone: Backbone, device: str = "cpu") -> Patch
 
 def _seen(backbone: Backbone) -> dict[str, Any]:
     """What a backbone is shown of a clip, as JSON has it."""
-    shown = {"frames": backbone.frames, "transform": asdict(backbone.transform)}
+    shown = {
+        "frames": backbone.frames, "transform": asdict(backbone.transform), "tokens": kept_tokens(backbone)
+    }  # fmt: skip
     return dict(json.loads(json.dumps(shown)))
 
 
@@ -140,8 +158,8 @@ def _adapter(folder: Path) -> Adapter:
         patcher = {"kind": "perceiver", **card["patcher"]}
         config = _config(PATCHERS[patcher.pop("kind")], patcher)
         fuser = None if card["fuser"] is None else _config(FuserConfig, card["fuser"])
-        source = trained_on.get("source")
-        for text in (card["name"], trained_on["name"], trained_on["revision"], source):
+        source, sampler = trained_on.get("source"), (card.get("recipe") or {}).get("sampler")
+        for text in (card["name"], trained_on["name"], trained_on["revision"], source, sampler):
             if text is not None and (not isinstance(text, str) or "\n" in text):
                 raise TypeError(f"got {text!r}, expected a line of text")
         with torch.device("meta"):
@@ -151,7 +169,9 @@ def _adapter(folder: Path) -> Adapter:
             backbone=trained_on["name"],
             revision=trained_on["revision"],
             source=source,
-            seen={name: trained_on[name] for name in ("frames", "transform") if name in trained_on},
+            sampler=sampler,
+            # Cards without tokens are older than the option.
+            seen={"tokens": "all"} | {name: trained_on[name] for name in SEEN if name in trained_on},
             model=model,
         )
     except Exception as error:  # There is no end to how a card can be damaged.

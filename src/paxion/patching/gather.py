@@ -45,13 +45,14 @@ def gather(
             those of the mean loss).
 
     Returns:
-        None when torch.distributed is not initialised: `contrastive` then uses the local batch, with gradients.
+        None when there is one process only: `contrastive` then uses the local batch, with gradients. (The published
+        code dropped them as soon as torch.distributed was initialised, even for a single process.)
 
     Source: Paxion (NeurIPS 2023), published code.
     """
-    if not (dist.is_available() and dist.is_initialized()):
+    if processes() == 1:
         return None
-    local = local_batch(video, text, antonym, has_antonym)
+    local = local_batch(at_least_single(video), text, antonym, has_antonym)
     exchange = _AllGather.apply if with_gradient else _all_gather
     return Gathered(
         video=exchange(local.video),
@@ -60,6 +61,36 @@ def gather(
         # Not every transport moves booleans.
         kept=None if local.kept is None else _all_gather(local.kept.byte()).bool(),
     )
+
+
+def share(counts: Tensor) -> Tensor | float:
+    """What to multiply this process's mean over the rows that count by, for the mean over all processes' rows.
+
+    DDP averages the gradients of the processes, so that a process with few rows that count would weigh as much as one
+    with many. Every process must call it.
+
+    Args:
+        counts: (B,) bool, this process's rows that count.
+
+    Returns:
+        W · (rows that count here) / (rows that count anywhere); 1 for a single process.
+    """
+    if (world := processes()) == 1:
+        return 1.0
+    here = counts.sum().float()
+    everywhere = here.clone()
+    dist.all_reduce(everywhere)
+    return world * here / everywhere.clamp(min=1)
+
+
+def processes() -> int:
+    """W, how many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def at_least_single(values: Tensor) -> Tensor:
+    """Half-precision numbers in single precision; others as they are."""
+    return values.float() if values.is_floating_point() and values.itemsize < 4 else values
 
 
 def local_batch(video: Tensor, text: Tensor, antonym: Tensor | None, has_antonym: Tensor | None) -> Gathered:

@@ -1,12 +1,20 @@
-"""The training objectives: pure functions from unit vectors and a temperature, a divisor, to a scalar loss."""
+"""The training objectives: pure functions from unit vectors and a temperature, a divisor, to a scalar loss.
+
+They are computed in single precision at least, under autocast too: a similarity rounded to half precision and divided
+by the temperature would be off by a tenth.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from paxion.patching.gather import Gathered, gather, local_batch
+from paxion.patching.gather import Gathered, at_least_single, gather, local_batch, share
 from paxion.similarity import late_interaction, paired_similarity
 
 __all__ = [
@@ -16,10 +24,27 @@ __all__ = [
     "contrastive",
     "gather",
     "multiple_choice",
+    "share",
     "template_contrastive",
 ]
 
+Arguments = ParamSpec("Arguments")
 
+
+def _exactly(objective: Callable[Arguments, Tensor]) -> Callable[Arguments, Tensor]:
+    """An objective that autocast leaves alone, of tensors that it may have made."""
+
+    @wraps(objective)
+    def exact(*given: Arguments.args, **options: Arguments.kwargs) -> Tensor:
+        first = next(value for value in (*given, *options.values()) if isinstance(value, Tensor))
+        with torch.autocast(first.device.type, enabled=False):
+            values: Any = [at_least_single(value) if isinstance(value, Tensor) else value for value in given]
+            return objective(*values, **options)
+
+    return exact
+
+
+@_exactly
 def contrastive(
     video: Tensor,
     text: Tensor,
@@ -62,17 +87,15 @@ def contrastive(
         got = f"{len(batch.video)} clips and {len(batch.text)} texts for rank {batch.rank}"
         raise ValueError(f"got {got}, expected W blocks of {len(video)} clips and as many or twice as many texts")
 
-    texts, first_text = batch.text, batch.rank * (len(batch.text) // world)
-    if batch.kept is not None:
-        texts, first_text = texts[batch.kept], int(batch.kept[:first_text].sum())
     rows = torch.arange(len(video), device=video.device)
-    to_texts = late_interaction(video, texts) / temperature
+    to_texts = late_interaction(video, batch.text) / temperature
     to_videos = late_interaction(text, batch.video) / temperature
-    v2t = F.cross_entropy(to_texts, first_text + rows, label_smoothing=label_smoothing)
-    t2v = F.cross_entropy(to_videos, batch.rank * len(video) + rows, label_smoothing=label_smoothing)
+    v2t = _cross_entropy(to_texts, batch.rank * (len(batch.text) // world) + rows, label_smoothing, batch.kept)
+    t2v = _cross_entropy(to_videos, batch.rank * len(video) + rows, label_smoothing)
     return (v2t + t2v) / 2
 
 
+@_exactly
 def action_temporal_matching(
     video: Tensor,
     reversed_video: Tensor,
@@ -110,6 +133,7 @@ def action_temporal_matching(
     return _first_wins([paired_similarity(clip, text) for clip in clips], temperature, label_smoothing, salient)
 
 
+@_exactly
 def antonym_pair(
     video: Tensor,
     text: Tensor,
@@ -142,6 +166,7 @@ def antonym_pair(
     return _first_wins(scores, temperature, label_smoothing, has_antonym)
 
 
+@_exactly
 def multiple_choice(
     video: Tensor,
     choices: Tensor,
@@ -178,6 +203,7 @@ def multiple_choice(
     return F.cross_entropy(logits, answer, label_smoothing=label_smoothing)
 
 
+@_exactly
 def template_contrastive(video: Tensor, templates: Tensor, positives: Tensor, temperature: Tensor | float) -> Tensor:
     """Given the clip, pick its template (the caption with its objects blanked) from a bank of all distinct ones.
 
@@ -205,6 +231,18 @@ def template_contrastive(video: Tensor, templates: Tensor, positives: Tensor, te
     # A row without a positive takes them all: its loss and its gradient are zero.
     chosen = logits.masked_fill(~positives & counts[:, None], -torch.inf)
     return _mean(-chosen.logsumexp(-1), counts)
+
+
+def _cross_entropy(logits: Tensor, right: Tensor, label_smoothing: float, kept: Tensor | None = None) -> Tensor:
+    """Mean cross entropy of logits (B, K) over the columns that are kept (K,) bool, all by default.
+
+    The columns are masked and not taken out: how many are left is nothing that a GPU would have to be waited for.
+    """
+    if kept is None:
+        return F.cross_entropy(logits, right, label_smoothing=label_smoothing)
+    logs = logits.masked_fill(~kept, -torch.inf).log_softmax(-1)
+    spread = logs.masked_fill(~kept, 0.0).sum(-1) / kept.sum()
+    return -torch.lerp(logs.gather(1, right[:, None])[:, 0], spread, label_smoothing).mean()
 
 
 def _first_wins(

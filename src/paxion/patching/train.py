@@ -1,132 +1,40 @@
-"""Training a patcher or a fuser from cached features: epochs over the store, a log line and a checkpoint after each."""
+"""Training a patcher or a fuser from frozen features, in one process or in several, resumable at any step."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-import math
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import nn
 
-from paxion.backbones.base import Backbone, Features, text_vectors, token_projection
-from paxion.features.store import FeatureStore
-from paxion.files import make_folder, write_bytes
-from paxion.patching.baselines import TransformerPatcher
+from paxion.backbones.base import Backbone
+from paxion.features.ahead import ReadAhead
+from paxion.files import make_folder, write_text
+from paxion.patching.accelerated import accelerated
+from paxion.patching.batches import batches
+from paxion.patching.beginning import beginning
+from paxion.patching.data import TrainingData, token_scale
+from paxion.patching.interrupts import Interrupts
+from paxion.patching.loop import Habits, Step, all_steps
 from paxion.patching.model import PatchedModel
-from paxion.patching.objectives import action_temporal_matching, antonym_pair, contrastive, template_contrastive
 from paxion.patching.recipes import Recipe
-from paxion.records import PaxionError, Sample
+from paxion.patching.run import Run, described, surprises
+from paxion.patching.run_state import cut_log, load_best, resume
+from paxion.patching.tracking import tracked
+from paxion.patching.validation import Validation
+from paxion.processes import Process
+from paxion.records import PaxionError
+from paxion.results import provenance
 
-MIN_TEMPERATURE = 0.01
-SAMPLE = 32
-"""Clips whose tokens tell how large those of the backbone are."""
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Everything that a step needs, row by row: N training clips and their frozen text vectors."""
-
-    store: FeatureStore
-    keys: list[str]
-    captions: Tensor
-    """(N, D)"""
-    antonyms: Tensor
-    """(N, D); zeros where there is none."""
-    has_antonym: Tensor
-    """(N,) bool"""
-    salient: Tensor
-    """(N,) bool; unknown counts as salient."""
-    templates: Tensor
-    """(K, D), the distinct templates."""
-    positives: Tensor
-    """(N, K) bool: templates that say what the clip shows."""
-    digest: str
-    """Of the clips and texts: what tells one training set from another."""
-    token_scale: float = 1.0
-    """Standard deviation of the tokens, in two digits: what the recipe's noise is measured in."""
-
-    def __len__(self) -> int:
-        """N."""
-        return len(self.keys)
-
-
-def training_data(
-    backbone: Backbone, store: FeatureStore, keys: Mapping[str, str], samples: Sequence[Sample]
-) -> TrainingData:
-    """The training rows of those samples whose clip is in the store (keys: sample id to key)."""
-    rows = [sample for sample in samples if sample.id in keys]
-    if len(rows) < 2:
-        raise PaxionError(f"got {len(rows)} training clips that can be read, expected at least 2; check the manifest")
-    templates = list(dict.fromkeys(sample.template for sample in rows if sample.template))
-    texts = [text for sample in rows for text in (sample.caption, sample.antonym) if text]
-    vectors = text_vectors(backbone, [*texts, *templates])
-    said: dict[str, set[str]] = {}
-    for sample in rows:
-        if sample.action and sample.template:
-            said.setdefault(sample.action, set()).add(sample.template)
-    fits = [said.get(sample.action or "", {sample.template} if sample.template else set()) for sample in rows]
-    none = torch.zeros(backbone.dim)
-    told = [(keys[s.id], s.caption, s.antonym, s.template, s.action, s.salient) for s in rows]
-    tokens = store.read([keys[row.id] for row in rows[:SAMPLE]]).tokens
-    made_of = json.dumps([backbone.name, backbone.revision, told])
-    return TrainingData(
-        store=store,
-        keys=[keys[sample.id] for sample in rows],
-        captions=torch.stack([vectors[sample.caption] for sample in rows]),
-        antonyms=torch.stack([vectors[sample.antonym] if sample.antonym else none for sample in rows]),
-        has_antonym=torch.tensor([sample.antonym is not None for sample in rows]),
-        salient=torch.tensor([sample.salient is not False for sample in rows]),
-        templates=torch.stack([vectors[text] for text in templates]) if templates else torch.zeros(0, backbone.dim),
-        positives=torch.tensor([[text in fit for text in templates] for fit in fits]).view(len(rows), len(templates)),
-        digest=hashlib.sha256(made_of.encode()).hexdigest()[:16],
-        token_scale=1.0 if tokens is None else float(f"{float(tokens.float().std()):.2g}"),
-    )
-
-
-def losses(
-    model: PatchedModel, recipe: Recipe, data: TrainingData, rows: Tensor, device: str = "cpu"
-) -> dict[str, Tensor]:
-    """The weighted objectives of one batch; their sum is what is minimised."""
-    keys = [data.keys[row] for row in rows.tolist()]
-    text, has_antonym = data.captions[rows].to(device), data.has_antonym[rows].to(device)
-    antonym = data.antonyms[rows].to(device)
-    noise = recipe.token_noise * data.token_scale if model.training else 0.0
-    video = model(_read(data.store, keys, recipe.control, device, noise))
-    temperature, smoothing = model.temperature, recipe.label_smoothing
-    vac = (antonym, has_antonym) if recipe.vac else (None, None)
-    parts = {
-        "vtc+vac" if recipe.vac else "vtc": contrastive(
-            video, text, temperature, antonym=vac[0], has_antonym=vac[1], label_smoothing=smoothing
-        )
-    }
-    if recipe.atm:
-        backwards = model(_read(data.store, keys, "reversed", device, noise))
-        parts["atm"] = recipe.atm * action_temporal_matching(
-            video, backwards, text, temperature, salient=data.salient[rows].to(device), label_smoothing=smoothing
-        )
-    if recipe.antonym_pair:
-        parts["antonym_pair"] = recipe.antonym_pair * antonym_pair(
-            video, text, antonym, temperature, has_antonym=has_antonym, label_smoothing=smoothing
-        )
-    if recipe.template and len(data.templates):
-        templates, positives = data.templates.to(device), data.positives[rows].to(device)
-        parts["template"] = recipe.template * template_contrastive(video, templates, positives, temperature)
-    return parts
-
-
-def _read(store: FeatureStore, keys: list[str], control: str, device: str, noise: float) -> Features:
-    features = store.read(keys, control)
-    tokens = None if features.tokens is None else features.tokens.to(device)
-    if noise and tokens is not None:
-        tokens = tokens + noise * torch.randn(tokens.shape, device=tokens.device)
-    return Features(features.pooled.to(device), tokens)
+CONFIG = "config.json"
 
 
 def train(
@@ -138,141 +46,88 @@ def train(
     seed: int = 0,
     start: PatchedModel | None = None,
     device: str = "cpu",
-    tick: Callable[[dict[str, float]], object] | None = None,
+    validation: Validation | None = None,
+    save_every: float = 60.0,
+    log_every: int = 500,
+    track: Sequence[str] = (),
+    about: Mapping[str, Any] | None = None,
+    tell: Callable[[str], object] = lambda line: None,
+    tick: Callable[[dict[str, float]], object] = lambda line: None,
+    advance: Callable[[int, int], object] = lambda done, steps: None,
 ) -> PatchedModel:
-    """Train by a recipe; returns the model in eval mode.
+    """Train by a recipe; returns the model in eval mode. Every process that torchrun started calls it.
 
-    folder: gets `log.jsonl` (a line an epoch) and `checkpoint.pt`; a run that was killed goes on after its last whole
-    epoch and ends with the same weights. start: what to begin from, see `beginning`. tick gets each epoch's line.
-    Raises PaxionError when the folder holds the checkpoint of another training.
+    The folder gets config.json, log.jsonl (a line an epoch, and one every `log_every` steps of longer ones), last.pt
+    (every `save_every` seconds, at each epoch's end and when told to stop) and, with validations, best.pt. The same
+    call goes on after last.pt, and one process then ends with the same weights, bit for bit.
+
+    Args:
+        start: what to begin from, see `beginning`.
+        device: `cpu`, or an accelerator.
+        validation: what to validate with, where the recipe says so.
+        track: further places to log to, see `tracking`.
+        about: what else config.json is to say.
+        tell: gets a line about anything that surprises.
+        tick: gets each line of the log.
+        advance: gets the steps done and those of the whole run, after each step and at the start.
+
+    Raises:
+        PaxionError: the folder holds the checkpoint of another training; the loss is not finite; the batch cannot be
+            shared out among the processes.
+        KeyboardInterrupt: told to stop, by Ctrl-C or SIGTERM, and kept what was done.
     """
-    torch.manual_seed(seed)
-    model = beginning(recipe, backbone, start).to(device)
-    model.patcher.requires_grad_(recipe.fuser is None or recipe.joint)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(trained, lr=recipe.rate, weight_decay=recipe.weight_decay)
-    batch = min(recipe.batch, len(data))
-    per_epoch = len(data) // batch
-    log = folder / "log.jsonl"
-    run = {"recipe": asdict(recipe), "seed": seed, "data": data.digest, "start": _digest(start)}
+    if not save_every >= 0:
+        raise PaxionError(f"got save_every {save_every}, expected 0 or more seconds")
+    if recipe.validate and validation is None:
+        raise PaxionError(f"got validate {recipe.validate} and no clips to validate on, expected some in the val split")
     make_folder(folder)
-    first = _resume(folder, model, optimiser, run)
-    if first == 0:
-        log.unlink(missing_ok=True)
-    for epoch in range(first, recipe.epochs):
-        # Each epoch has random numbers of its own, so that a resumed run draws what an unbroken one would.
-        torch.manual_seed(seed * 100_003 + epoch)
-        order, began = torch.randperm(len(data)), time.perf_counter()
-        sums: dict[str, float] = {}
-        model.train()
-        if recipe.fuser is not None and not recipe.joint:
-            model.patcher.eval()  # a frozen patcher should give in training what it gives in use
-        for step in range(per_epoch):
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(recipe, epoch * per_epoch + step, recipe.epochs * per_epoch)
-            parts = losses(model, recipe, data, order[step * batch : (step + 1) * batch], device)
-            total = torch.stack(list(parts.values())).sum()
-            if not torch.isfinite(total):
-                raise PaxionError(
-                    f"the loss became {total.item()} in epoch {epoch + 1}; lower the rate ({recipe.rate})"
-                )
-            optimiser.zero_grad()
-            total.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            with torch.no_grad():
-                model.temperature.clamp_(min=MIN_TEMPERATURE)
-            for name, part in parts.items():
-                sums[name] = sums.get(name, 0.0) + float(part.detach())
-        line = {"epoch": float(epoch + 1), **{name: value / per_epoch for name, value in sums.items()}}
-        line |= {"temperature": float(model.temperature.detach()), "seconds": time.perf_counter() - began}
-        _checkpoint(folder, model, optimiser, run, epoch + 1)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        if tick is not None:
-            tick(line)
+    with (
+        accelerated(device, recipe.precision) as accelerator,
+        ReadAhead(data.source, accelerator.device) as source,
+        Interrupts() as interrupts,
+    ):
+        place = Process(accelerator.process_index, accelerator.num_processes, accelerator.local_process_index)
+        steps = batches(recipe, len(data), seed, place)
+        torch.manual_seed(seed)
+        model = beginning(recipe, backbone, start).to(accelerator.device)
+        trained = _trained(model, recipe)
+        optimiser = torch.optim.AdamW(trained, lr=recipe.rate, weight_decay=recipe.weight_decay, fused=True)
+        description = described(recipe, seed, data, start, validation, place.world)
+        accelerator.wait_for_everyone()  # the first process may still be writing what an earlier call kept
+        state = resume(folder, model, optimiser, description)
+        _check_one_folder(accelerator, state.step)
+        if recipe.token_noise and state.step < steps.steps:
+            data = replace(data, token_scale=token_scale(data))
+        data = replace(data, source=source, templates=data.templates.to(accelerator.device))
+        module = accelerator.prepare_model(Step(model, recipe, data, accelerator.device))
+        run = Run(
+            folder, recipe, data, source, steps, accelerator, model, module, optimiser, state, description, validation
+        )
+        if place.main:
+            cut_log(folder, state)
+            config = provenance(**description, device=str(accelerator.device), accelerate=version("accelerate"))
+            config["backbone"] = {"name": backbone.name, "revision": backbone.revision}
+            write_text(folder / CONFIG, json.dumps(config | dict(about or {}), indent=1, default=str) + "\n")
+            for line in surprises(run):
+                tell(line)
+        with tracked(track if place.main else (), folder, description) as log:
+            all_steps(run, Habits(save_every, log_every, log, tick, advance), interrupts)
+        if recipe.keep == "best":
+            accelerator.wait_for_everyone()
+            load_best(folder, model)
     return model.eval()
 
 
-def beginning(recipe: Recipe, backbone: Backbone, start: PatchedModel | None = None) -> PatchedModel:
-    """The model that a training begins with: the recipe's for this backbone, or what was trained before.
-
-    start: its patcher is taken as it is, with its own sizes and temperature, and so is its fuser if the recipe has one
-    of that kind; a recipe without a fuser trains the patcher alone.
-
-    Raises PaxionError when the recipe cannot be trained on the backbone.
-    """
-    if not backbone.tokens_per_frame:
-        raise PaxionError(f"{backbone.name} gives no tokens, which a patcher reads: it can be probed, not patched")
-    sizes = backbone.dim, backbone.token_width
-    fuser = recipe.fuser_config(*sizes)
-    if start is None:
-        projection = token_projection(backbone)
-        try:
-            config = recipe.patcher_config(*sizes, backbone.frames, backbone.tokens_per_frame, projection)
-        except ValueError as error:
-            raise PaxionError(f"the recipe does not fit {backbone.name}: {error}") from None
-        model = PatchedModel(config, fuser)
-        if isinstance(model.patcher, TransformerPatcher):
-            model.patcher.read_projection(projection)
-        return model
-    patcher = start.patcher.config
-    architecture = "transformer" if isinstance(start.patcher, TransformerPatcher) else "perceiver"
-    if recipe.architecture != architecture or (recipe.pooled and not getattr(patcher, "pooled", False)):
-        wanted = f"a pooled {recipe.architecture}" if recipe.pooled else f"a {recipe.architecture}"
-        raise PaxionError(
-            f"got a {architecture} to start from, expected {wanted}, as the recipe has; take another recipe"
-        )
-    kept = start.fuser
-    if kept is not None and kept.config.kind != recipe.fuser:
-        kept = None
-    model = PatchedModel(patcher, fuser if kept is None else kept.config)
-    model.patcher.load_state_dict(start.patcher.state_dict())
-    if model.fuser is not None and kept is not None:
-        model.fuser.load_state_dict(kept.state_dict())
-    return model
+def _trained(model: PatchedModel, recipe: Recipe) -> list[nn.Parameter]:
+    """The parameters that a recipe trains; the others are frozen."""
+    model.patcher.requires_grad_(recipe.fuser is None or recipe.joint)
+    if model.fuser is not None:
+        model.patcher.temperature.requires_grad_(False)  # the fuser's is in use
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """The rate at a step of the run: a linear warm-up, then a cosine down to zero or a constant."""
-    rate = recipe.rate * min(1.0, (step + 1) / max(1, recipe.warmup))
-    return rate * 0.5 * (1 + math.cos(math.pi * step / steps)) if recipe.cosine else rate
-
-
-def _digest(model: PatchedModel | None) -> str | None:
-    """Of a model's weights."""
-    if model is None:
-        return None
-    total = hashlib.sha256()
-    for name, values in model.state_dict().items():
-        total.update(name.encode() + values.detach().cpu().numpy().tobytes())
-    return total.hexdigest()[:16]
-
-
-def _checkpoint(
-    folder: Path, model: PatchedModel, optimiser: torch.optim.Optimizer, run: dict[str, Any], epochs: int
-) -> None:
-    state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "run": run, "epochs": epochs}
-    data = io.BytesIO()
-    torch.save(state, data)
-    write_bytes(folder / "checkpoint.pt", data.getvalue())
-
-
-def _resume(folder: Path, model: PatchedModel, optimiser: torch.optim.Optimizer, run: dict[str, Any]) -> int:
-    """Load the checkpoint of the same run, if there is one; returns the number of whole epochs done."""
-    path = folder / "checkpoint.pt"
-    if not path.exists():
-        return 0
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        made_by, epochs = dict(state["run"]), int(state["epochs"])
-    except Exception as error:
-        raise PaxionError(f"{path} cannot be read ({type(error).__name__}); delete it to train anew") from None
-    if made_by != run:
-        other = ", ".join(name for name in run if made_by.get(name) != run[name])
-        raise PaxionError(f"{path} belongs to another training (other {other}); delete it, or give another folder")
-    try:
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-    except (KeyError, RuntimeError, ValueError):
-        raise PaxionError(f"{path} belongs to another backbone; delete it, or give another folder") from None
-    return epochs
+def _check_one_folder(accelerator: Accelerator, step: int) -> None:
+    """All processes go on after the same step, or some do not see the folder of the first."""
+    steps = accelerator.gather(torch.tensor([step], device=accelerator.device)).tolist()
+    if len(set(steps)) > 1:
+        raise PaxionError(f"got checkpoints after the steps {steps}, expected one folder that all processes see")

@@ -14,6 +14,9 @@ GLOSSES = {
     "patcher-dvdm": "the same, trained on what changes in time as well, as in the paper (VTC and DVDM)",
     "patcher": "Knowledge Patcher with our settings: it also reads how the frozen features change over time, and is "
     "trained on more choices between an action and its opposite",
+    "default": "Knowledge Patcher with our settings, at the paper's size",
+    "paper-vtc": "Knowledge Patcher as published, trained only to match clips and captions (VTC)",
+    "paper-dvdm": "Knowledge Patcher as published, trained on what changes in time as well (VTC and DVDM)",
     "patcher-pooled": "Knowledge Patcher with the objectives of the paper (VTC and DVDM) that gives the mean of its "
     "latents",
     "patcher-vtc-differences": "Knowledge Patcher that also reads how the frozen features change over time, trained "

@@ -47,11 +47,15 @@ def squashed(size: int) -> Transform:
 
 def prepare(frames: Tensor, transform: Transform) -> Tensor:
     """Frames (T, H, W, 3) uint8 to the backbone's input (T, 3, size, size) float32."""
+    return normalise(fit(frames, transform), transform.mean, transform.std)
+
+
+def fit(frames: Tensor, transform: Transform) -> Tensor:
+    """Frames (T, H, W, 3) uint8, scaled and cropped to the backbone's size: (T, 3, size, size) uint8."""
     video = frames.permute(0, 3, 1, 2)
     edge = transform.edge or transform.size
     shape = (edge, edge) if transform.resize == "exact" else short_side(video.shape[-2], video.shape[-1], edge)
-    video = crop(resize(video, shape, transform.interpolation), transform.size, transform.half)
-    return normalise(video, transform.mean, transform.std)
+    return crop(resize(video, shape, transform.interpolation), transform.size, transform.half)
 
 
 def short_side(height: int, width: int, edge: int) -> tuple[int, int]:
@@ -85,6 +89,6 @@ def crop(video: Tensor, size: int, half: Half = "even") -> Tensor:
 
 
 def normalise(video: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Video (T, 3, H, W) uint8 to float32 (value / 255 - mean) / std, per channel."""
-    shift, scale = torch.tensor(mean).view(-1, 1, 1), torch.tensor(std).view(-1, 1, 1)
+    """Video (..., 3, H, W) uint8 to float32 (value / 255 - mean) / std, per channel."""
+    shift, scale = (torch.tensor(values, device=video.device).view(-1, 1, 1) for values in (mean, std))
     return ((video.float() / 255 - shift) / scale).contiguous()
