@@ -1,0 +1,1 @@
+"""Looking at single clips: what every model scores them, forwards and backwards, against every text."""
