@@ -39,9 +39,9 @@ class Score:
     video: Annotated[Path, tyro.conf.Positional]
     texts: Annotated[tuple[str, ...], tyro.conf.Positional]
     """The texts."""
-    model: tyro.conf.UseAppendAction[tuple[str, ...]] = ("backbone",)
+    model: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """`backbone`, a name of a backbone (see paxion models), or a folder made by paxion patch or fuse. Give it again for
-    another model."""
+    another model. Default: backbone."""
     start: float | None = None
     """Where in the video the clip begins, seconds."""
     end: float | None = None

@@ -76,6 +76,7 @@ def score(
         )
     clip = Sample(id=str(video), video=str(video.absolute()), caption=texts[0], split="test", group=str(video),
                   start=start, end=end)  # fmt: skip
+    model = model or ("backbone",)
     chosen = sampler or trained_sampler(model)
     scores: dict[str, list[TextScore]] = {}
     for on in load_models(model, backbone):

@@ -91,7 +91,8 @@ def print_scores(
     table = Table(title="similarity (of the reversed clip)", title_justify="left", box=None, pad_edge=False)
     table.add_column("text", overflow="fold")
     for model in scores:
-        table.add_column(Text(model), justify="right", overflow="fold")
+        # A score and that of the reversal stay on one line, whatever becomes of the name.
+        table.add_column(Text(model), justify="right", overflow="fold", min_width=15, max_width=28)
     tops = {model: set(best([score.forward for score in found])) for model, found in scores.items()}
     for place, text in enumerate(texts):
         label = Text(text)
@@ -102,8 +103,7 @@ def print_scores(
             score = found[place]
             cell = Text(f"{score.forward:.3f}", style="bold" if place in tops[model] else "")
             same = abs(score.forward - score.backward) <= TIE
-            # A score and that of the reversal stay on one line.
-            cell.append(f"\N{NO-BREAK SPACE}({'same' if same else f'{score.backward:.3f}'})", style="not bold dim")
+            cell.append(" (same)" if same else f" ({score.backward:.3f})", style="not bold dim")
             cells.append(cell)
         table.add_row(label, *cells)
     console.print(table)
