@@ -133,7 +133,7 @@ def with_foils(
 
     A question is no caption: its choices are its foils, and those that can be turned round give further wrong ones.
     """
-    if sample.question is not None:
+    if _asks(sample):
         note = "a question: its choices are the foils"
         turned = sample.antonym_choices or turned_choices(sample, tagger)
         return replace(sample, antonym_choices=turned, antonym_note=note, replaced_note=note)
@@ -195,7 +195,7 @@ def _learn(plan: BuildPlan, built: Built, groups: GroupSplits) -> Vocabulary | N
                 continue
             built.rows += 1
             groups.add(sample.group, sample.split)
-            if sample.question is None:
+            if not _asks(sample):
                 yield sample.caption, sample.objects
         whole = True
 
@@ -243,6 +243,11 @@ def _rows(plan: BuildPlan, bad: list[BadRow] | None) -> Iterator[Sample]:
                 row = replace(row, id=f"{path.stem}/{row.id}") if hash(row.id) in seen else row
                 seen.add(hash(row.id))
             yield replace(row, split=_split(plan, row), video=_video(plan.out, root, row.video))
+
+
+def _asks(sample: Sample) -> bool:
+    """Its caption is a question with its answer, as in NExT-QA, not what a clip shows."""
+    return sample.question is not None and sample.caption.startswith(sample.question.rstrip("? "))
 
 
 def _check_options(name: str, options: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from paxion.data.fields import needed_text, phrases, shown, strings, text
 from paxion.data.json_rows import read_json
 from paxion.data.rows import BadRow, Record, RowError, read_columns
+from paxion.data.salience import salience_beside
 from paxion.data.samples import PUBLISHED, first_existing, to_samples
 from paxion.records import PaxionError, Sample, Split
 
@@ -26,11 +27,13 @@ def read_ssv2(path: Path, *, split: Split, videos: Path | None = None) -> Iterat
     placeholders as the label writes them, numbers left out. The test json has only ids: the template comes from
     test-answers.csv beside it, and is the caption too. Videos: `{id}.webm`, or `{id}.mp4` if `videos` holds that.
     ActionBench: the antonym and the object-replaced label are kept as published. A train.json finds its antonyms in
-    the train_antonym.json beside it; a row that is not there has none.
+    the train_antonym.json beside it; a row that is not there has none. `salient` is what the published list beside it
+    says (`salience.salience_beside`).
     """
     path = Path(path)
     antonyms: dict[str, str] = {}
     templates: dict[str, str] = {}
+    salient: dict[str, bool] = {}
     labelled = False
     if path.suffix.lower() == ".csv":
         records = _answers(path)
@@ -38,6 +41,7 @@ def read_ssv2(path: Path, *, split: Split, videos: Path | None = None) -> Iterat
         first = [record[1] for record in islice(read_json(path), 20) if not isinstance(record, BadRow)]
         labelled = any("id" not in row or "label" in row for row in first)
         records = read_json(path, ("id", "label") if labelled else ("id",))
+        yield from salience_beside(path, salient)
         beside = path.with_name(f"{path.stem}_antonym.json")
         if labelled and beside.exists():
             yield from _collect(antonyms, beside, read_json(beside, ("id", _ANTONYM)), _ANTONYM)
@@ -69,6 +73,7 @@ def read_ssv2(path: Path, *, split: Split, videos: Path | None = None) -> Iterat
             replaced=replaced,
             template=plain,
             action=plain,
+            salient=salient.get(name),
             source="ssv2",
             antonym_note=PUBLISHED if antonym else None,
             replaced_note=PUBLISHED if replaced else None,

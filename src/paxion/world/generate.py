@@ -22,6 +22,7 @@ from paxion.records import PaxionError, Sample, Split
 from paxion.video.encode import write_clip
 from paxion.world.actions import ACTIONS, Action
 from paxion.world.captions import Saying, exchange_objects, label, say
+from paxion.world.questions import QUESTION, ask
 from paxion.world.render import Picture, render
 from paxion.world.scene import DOMAINS, Cast, draw_cast, draw_distractor
 
@@ -138,15 +139,19 @@ def draw_split(plan: WorldPlan, domain: str, split: Split) -> list[Clip]:
     objects = exchange_objects([scene.saying for scene in scenes], rng)
     clips = []
     for number, (scene, other) in enumerate(zip(scenes, objects, strict=True)):
-        clips.append(_clip(domain, split, number, scene, other))
+        clips.append(_clip(plan.seed, domain, split, number, scene, other))
         if split != "train" and scene.action.backward:
             twin = draw_scene(plan.seed, domain, split, number, turned=True)
-            clips.append(_clip(domain, split, number, twin, other))
+            clips.append(_clip(plan.seed, domain, split, number, twin, other))
     return clips
 
 
-def _clip(domain: str, split: Split, number: int, scene: Scene, other: str) -> Clip:
+def _clip(seed: int, domain: str, split: Split, number: int, scene: Scene, other: str) -> Clip:
     saying = scene.saying
+    # A stream of its own: questions change no pixel and no caption. Twins are asked the same.
+    rng = scene_rng(seed, f"{domain}/{split}/questions", number)
+    side = scene.action, scene.forward or scene.action.backward is None
+    asked = ask(side, scene.paraphrase, scene.cast, scene.bystanders, DOMAINS[domain].sprites, rng)
     group = f"{domain}-{split}-{number:05d}"
     name = f"{group}{'' if not scene.action.backward else '-forward' if scene.forward else '-backward'}"
     sample = Sample(
@@ -163,6 +168,11 @@ def _clip(domain: str, split: Split, number: int, scene: Scene, other: str) -> C
         salient=scene.action.reversible,
         reversible=scene.action.reversible,
         source=f"world-{domain}",
+        question=QUESTION,
+        choices=asked.choices,
+        answer=asked.answer,
+        antonym_choices=asked.antonym_choices,
+        kind=asked.kind,
     )
     return Clip(sample, scene)
 
