@@ -124,11 +124,13 @@ def source(given: argparse.Namespace, sizes: Sizes, folder: Path) -> FeatureSour
 
 
 def training(given: argparse.Namespace, sizes: Sizes, features: FeatureSource) -> TrainingData:
-    captions, antonyms = (normalise(torch.randn(given.clips, sizes.dim)) for _ in range(2))
+    texts = torch.cat([torch.zeros(1, sizes.dim), normalise(torch.randn(2 * given.clips, sizes.dim))])
+    captions, antonyms = torch.arange(1, len(texts)).chunk(2)
     yes = torch.ones(given.clips, dtype=torch.bool)
     names = [str(row % given.distinct) for row in range(given.clips)]
-    none = torch.zeros(given.clips, 0, dtype=torch.bool)
-    return TrainingData(features, names, names, captions, antonyms, yes, yes, torch.zeros(0, sizes.dim), none, "")
+    none = torch.zeros(given.clips, dtype=torch.long)
+    templates = torch.zeros(0, sizes.dim)
+    return TrainingData(features, names, names, texts, captions, antonyms, yes, templates, [[]], none, digest="")
 
 
 def epoch(given: argparse.Namespace) -> None:

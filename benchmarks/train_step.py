@@ -114,9 +114,9 @@ class Bench:
         chosen = [row % len(CAPTIONS) for row in range(case.rows)]
         self.from_store = TrainingData(
             source=self.store, ids=keys, keys=keys,
-            captions=torch.stack([vectors[CAPTIONS[row]] for row in chosen]),
-            antonyms=torch.stack([vectors[ANTONYMS[row]] for row in chosen]),
-            has_antonym=torch.ones(case.rows, dtype=torch.bool), salient=torch.ones(case.rows, dtype=torch.bool),
+            texts=torch.stack([torch.zeros(self.backbone.dim), *(vectors[text] for text in (*CAPTIONS, *ANTONYMS))]),
+            captions=torch.tensor(chosen) + 1, antonyms=torch.tensor(chosen) + 1 + len(CAPTIONS),
+            salient=torch.ones(case.rows, dtype=torch.bool),
             templates=torch.zeros(0, self.backbone.dim), said=[[]],
             actions=torch.zeros(case.rows, dtype=torch.long),
             digest="",

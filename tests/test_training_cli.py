@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from paxion.backbones.world import save_world
 from paxion.cli import main
 from paxion.manifest import read_manifest, video_path, write_manifest
 from paxion.patching.recipes import RECIPES, Recipe
+from paxion.patching.spent import total
 from paxion.training_cli import Change
 
 
@@ -63,10 +65,10 @@ def test_every_field_of_a_recipe_can_be_changed():
 
 
 def test_every_field_of_a_recipe_is_documented():
-    import paxion.patching.recipes
+    import paxion.patching.recipe
     import paxion.training_cli
 
-    for module, name in ((paxion.patching.recipes, "Recipe"), (paxion.training_cli, "Change")):
+    for module, name in ((paxion.patching.recipe, "Recipe"), (paxion.training_cli, "Change")):
         assert docstrings(module.__file__, name).keys() == {field.name for field in fields(Recipe)}
 
 
@@ -149,6 +151,14 @@ def test_what_starts_from_an_adapter_goes_on_with_its_frames(given, tmp_path):
         (["patch", "--track", "tensorbord"], "unknown tracker 'tensorbord' (did you mean 'tensorboard'?)"),
         (["patch", "--dtype", "float8"], "float8"),
         (["patch", "--save-every", "-1"], "got save_every -1.0, expected 0 or more"),
+        (["patch", "--recipe", "paper-ft"], "recipe paper-ft goes on from a trained patcher, got none; give it with"),
+        (["patch", "--recipe", "patcher-continued"], "give it with --start FOLDER"),
+        (["patch", "--recipe", "paper-fuser"], "recipe paper-fuser trains a fuser: give it to paxion fuse, with"),
+        (["fuse", "--patcher", "none", "--recipe", "paper-vtc"], "recipe paper-vtc trains a patcher and no fuser"),
+        (["fuse", "--patcher", "none"], "none is no adapter"),
+        (["patch", "--recipe", "paper-nextqa"], "unknown recipe 'paper-nextqa' (did you mean 'paper-nextqa-ft'?)"),
+        (["patch", "--change.texts", "template"], "got vac with texts 'template'"),
+        (["patch", "--change.question-text", "{answer}"], "{choice}"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_line(given, tmp_path, capsys, arguments, says):
@@ -198,3 +208,69 @@ def test_a_wrong_start_of_several_processes_is_explained(given, tmp_path, enviro
     )  # fmt: skip
     assert done.returncode == 1 and "torchrun --nproc_per_node 2 -m paxion" in done.stderr
     assert done.stderr.startswith("paxion: got ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["patch", "fuse"])
+def test_the_help_names_every_recipe(command):
+    done = subprocess.run([sys.executable, "-m", "paxion", command, "--help"], capture_output=True, text=True)
+    words = re.findall(r"[a-z0-9-]+", done.stdout)
+    assert {name for name, one in RECIPES.items() if (one.fuser is None) == (command == "patch")} <= set(words)
+
+
+def test_every_recipe_is_in_the_table_of_the_docs():
+    table = Path(__file__).parents[1] / "docs/training.md"
+    rows = [line for line in table.read_text().splitlines() if line.startswith("|")]
+    told = [name for line in rows for name in re.findall(r"`([a-z0-9-]+)`", line.split("|")[1])]
+    assert set(RECIPES) <= set(told)
+
+
+def test_cost_and_origin_go_into_the_card(given, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert call("patch", *given, "--out", first, *QUICK) == 0
+    assert call("fuse", *given, "--patcher", first, "--out", second, *QUICK) == 0
+    cards = [json.loads((folder / "adapter.json").read_text())["provenance"] for folder in (first, second)]
+    for folder, card in zip((first, second), cards, strict=True):
+        assert card["cost"] == json.loads((folder / "config.json").read_text())["cost"]
+        assert card["cost"]["steps"] == 2 and card["cost"]["cpu_seconds"] > 0
+    assert cards[0]["started_from"] is None
+    assert cards[1]["started_from"] == {"name": "patcher", "cost": cards[0]["cost"], "started_from": None}
+    assert total(cards[1])["steps"] == 4
+
+
+def test_questions_are_trained_on_from_the_command_line(given, tmp_path, capsys):
+    """Of a manifest some of whose rows ask nothing: those are said, and not encoded."""
+    samples = read_manifest(Path(given[0]))
+    some = [replace(s, question=None, choices=None, answer=None) if n < 5 else s for n, s in enumerate(samples)]
+    write_manifest(tmp_path / "some.jsonl", some)
+    where = [str(tmp_path / "some.jsonl"), *given[1:3], "--store", tmp_path / "new"]
+    extra = ["--change.validate", 1, "--change.question-text", "{choice}"]
+    for command, recipe, folder in (
+        (["patch"], "paper-nextqa-patcher", "patcher"),
+        (["fuse", "--patcher", tmp_path / "patcher"], "fuser-questions", "fuser"),
+    ):
+        assert call(*command, *where, "--recipe", recipe, "--out", tmp_path / folder, *QUICK, *extra) == 0
+        (line,) = [json.loads(line) for line in (tmp_path / folder / "log.jsonl").read_text().splitlines()]
+        assert {"val_loss", "val_questions"} <= line.keys() and ("choice" in line or "choice+vac" in line)
+    said = capsys.readouterr().out
+    assert "5 rows are not trained on: no question" in said and "of 47" in said
+    assert json.loads((tmp_path / "fuser/config.json").read_text())["left_out"] == {"no question": 5}
+    # Captions of the same rows are trained on as before.
+    assert call("patch", *where, "--out", tmp_path / "captions", *QUICK) == 0
+    assert json.loads((tmp_path / "captions/config.json").read_text())["clips"] == 32
+
+
+@pytest.mark.parametrize(
+    ("recipe", "says"),
+    [("paper-nextqa-patcher", "got 0 of 32 rows with a question, its"), ("paper-ft-template", "rows with a template")],
+)
+def test_a_manifest_without_what_a_recipe_trains_on_is_one_line(given, tmp_path, capsys, recipe, says):
+    samples = read_manifest(Path(given[0]))
+    none = [replace(s, question=None, choices=None, answer=None, template=None) for s in samples]
+    write_manifest(tmp_path / "none.jsonl", none)
+    where = [str(tmp_path / "none.jsonl"), *given[1:3], "--store", tmp_path / "new"]
+    assert call("patch", *given, "--out", tmp_path / "start", *QUICK) == 0
+    start = ["--start", tmp_path / "start"]
+    capsys.readouterr()
+    assert call("patch", *where, "--recipe", recipe, "--out", tmp_path / "run", *start) == 1
+    err = capsys.readouterr().err
+    assert says in err and err.count("\n") == 1 and not (tmp_path / "new").exists()

@@ -13,8 +13,14 @@ import tyro
 class Change:
     """Changes to the recipe, field by field; what is not given stays as the recipe has it."""
 
+    task: Literal["captions", "questions"] | None = None
+    """Told apart in training: the texts of the clips, or the answers to each clip's question."""
+    texts: Literal["caption", "template"] | None = None
+    """What a clip's text is: its caption, or the caption with its objects blanked."""
+    question_text: str | None = None
+    """The text of a choice, made of {question} and {choice}."""
     vac: bool | None = None
-    """Antonyms of the batch as further wrong texts."""
+    """Antonyms of the batch as further wrong texts; of the choices, as further choices."""
     atm: float | None = None
     """Weight of action-temporal matching: clip against its reversal."""
     antonym_pair: float | None = None
@@ -25,6 +31,8 @@ class Change:
     """Share of the target that is spread over the wrong answers."""
     protocol: Literal["default", "paper"] | None = None
     """How several processes train together: as one would (default), or as published (paper)."""
+    temporal_embedding: bool | None = None
+    """A learned vector per frame; without it and difference tokens, the patcher is blind to order."""
     spatial_embedding: bool | None = None
     """A learned vector per place in the frame."""
     difference_tokens: bool | None = None
@@ -95,10 +103,15 @@ class Patch:
     out: Path = Path("runs/patcher")
     """Folder of the adapter, its log, its checkpoints and its config.json."""
     recipe: str = "patcher"
-    """What is trained, on which objectives: patcher (our default, small, for small data), default (the same at the
-    paper's size, for real backbones), paper-vtc and paper-dvdm (as published), patcher-dvdm (the paper's objectives),
-    patcher-vtc (no action objectives), or the baselines patcher-vtc-differences, patcher-last-frame, patcher-pooled and
-    kp-transformer."""
+    """What is trained, on which objectives.
+    Ours: patcher (small, for small data), default (the same at the paper's size, for real backbones),
+    patcher-questions (on questions).
+    The paper's objectives, small: patcher-vtc, patcher-dvdm, patcher-pooled, kp-transformer.
+    Controls: patcher-vtc-differences, patcher-last-frame.
+    With --start, trained on: patcher-continued, patcher-ft, kp-transformer-ft.
+    As published: paper-vtc, paper-dvdm, paper-dvdm-ego4d, paper-transformer, paper-nextqa-patcher, paper-nextqa-ft,
+    paper-nextqa-transformer; with --start paper-ft, paper-ft-template, paper-transformer-ft,
+    paper-transformer-ft-template."""
     backbone: str | None = None
     """A name such as hf:openai/clip-vit-base-patch32; paxion models lists what there is. Default: what --start was
     trained on, else world."""
@@ -134,7 +147,12 @@ class Fuse:
     out: Path = Path("runs/fuser")
     """Folder of the adapter, its log, its checkpoints and its config.json."""
     recipe: str = "fuser"
-    """fuser (cross-attention) or side-tuning (a learned weighted sum)."""
+    """What is trained, on which objectives.
+    Ours, small: fuser (cross-attention), side-tuning (a learned weighted sum), fuser-templates (on templates),
+    fuser-questions and side-tuning-questions (on questions).
+    As published: paper-fuser, paper-fuser-template, paper-side-tuning, paper-side-tuning-template, paper-nextqa-fuser,
+    paper-nextqa-side-tuning.
+    Other kinds of fuser, and a frozen patcher: --change.fuser gated_xattn, --change.joint False."""
     backbone: str | None = None
     """Default: what the patcher was trained on."""
     store: Path = Path("features")

@@ -26,7 +26,10 @@ from paxion.patching.beginning import beginning
 from paxion.patching.checkpoint import adapter_backbone, adapter_sampler, load_adapter, save_adapter
 from paxion.patching.data import training_data
 from paxion.patching.model import PatchedModel
-from paxion.patching.recipes import RECIPES, Recipe
+from paxion.patching.recipe import Recipe
+from paxion.patching.recipes import CONTINUED, RECIPES
+from paxion.patching.rows import usable
+from paxion.patching.spent import origin
 from paxion.patching.tracking import check_trackers
 from paxion.patching.train import CONFIG, train
 from paxion.patching.validation import validation
@@ -41,12 +44,18 @@ READABLE = "readable.json"
 def patch(console: Console, manifest: Path, recipe: str, start: Path | None, **options: Any) -> int:
     """Train a patcher, from scratch or from an adapter on. options: see `_train`."""
     known = [name for name, one in RECIPES.items() if one.fuser is None]
+    if recipe in RECIPES and recipe not in known:
+        raise PaxionError(f"recipe {recipe} trains a fuser: give it to paxion fuse, with --patcher FOLDER")
+    if recipe in CONTINUED and start is None:
+        raise PaxionError(f"recipe {recipe} goes on from a trained patcher, got none; give it with --start FOLDER")
     return _train(console, manifest, recipe, known, start, **options)
 
 
 def fuse(console: Console, manifest: Path, recipe: str, patcher: Path, **options: Any) -> int:
     """Train a fuser on a patcher. options: see `_train`."""
     known = [name for name, one in RECIPES.items() if one.fuser is not None]
+    if recipe in RECIPES and recipe not in known:
+        raise PaxionError(f"recipe {recipe} trains a patcher and no fuser: give it to paxion patch")
     return _train(console, manifest, recipe, known, patcher, **options)
 
 
@@ -86,14 +95,17 @@ def _train(
         say(console, f"only the patcher of {adapter} is trained on: recipe {name} has no fuser")
     splits = ("train", "val") if recipe.validate else ("train",)
     samples = {split: [s for s in read_manifest(manifest) if s.split == split] for split in splits}
-    # What cannot be trained is refused before anything is encoded.
+    # What cannot be trained is refused before anything is encoded, and what is not trained on is not encoded.
     beginning(recipe, model, start)
-    batches(recipe, len(samples["train"]), seed, this_process())
-    wanted = [sample for split in splits for sample in samples[split]]
+    fitting, _ = usable(recipe, samples["train"])
+    batches(recipe, len(fitting), seed, this_process())
+    if recipe.validate:
+        usable(recipe, samples["val"])
+    wanted = [*fitting, *(sample for split in splits[1:] for sample in samples[split])]
     notes = out / READABLE if on_the_fly else None
     with _features(console, model, manifest, wanted, recipe, store, dtype, notes, workers) as (source, keys, lost):
-        data = training_data(model, source, keys, samples["train"])
-        given = validation(model, source, keys, samples["val"]) if recipe.validate else None
+        data = training_data(model, source, keys, samples["train"], recipe)
+        given = validation(model, source, keys, samples["val"], recipe) if recipe.validate else None
         if isinstance(source, LiveFeatures):
             made = {"backbone": backbone, "sampler": recipe.sampler, "store": str(store), "dtype": dtype}
             command = shlex.join(["paxion", "features", str(manifest), *(f"--{key}={made[key]}" for key in made)])
@@ -105,6 +117,7 @@ def _train(
             "clips": len(data),
             "missed": len(lost),
             "source": lasting(backbone, model),
+            "started_from": None if adapter is None else origin(adapter),
         }
         steps, done = batches(recipe, len(data), seed, this_process()).steps, 0
         with progress(console, "steps", steps) as tick:
@@ -120,8 +133,8 @@ def _train(
             )  # fmt: skip
     if this_process().main:
         config = json.loads((out / CONFIG).read_text(encoding="utf-8"))
-        origin = {key: value for key, value in config.items() if key not in ("recipe", "backbone")}
-        save_adapter(out, name, trained, model, recipe, origin, source=lasting(backbone, model))
+        told = {key: value for key, value in config.items() if key not in ("recipe", "backbone")}
+        save_adapter(out, name, trained, model, recipe, told, source=lasting(backbone, model))
     part()
     say(console, f"the adapter: {out}")
     return 0

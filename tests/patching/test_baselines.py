@@ -163,7 +163,7 @@ def test_the_projection_is_a_copy(tiny_backbone):
 
 def test_on_a_per_frame_backbone_a_clip_and_its_reversal_are_a_tie(tiny_backbone, data, tmp_path):
     encoder = PatchedEncoder("t", tiny_backbone, train(SHORT, tiny_backbone, data, tmp_path))
-    text = data.captions[:9]
+    text = data.texts[data.captions[:9]]
     there, back = (
         similarity(encoder.encode_clips(data.source.read(data.keys[:6], c)), text) for c in ("none", "reversed")
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,8 @@ def test_unit_vectors_for_the_pooled_ones_would_be_seen(tmp_path):
 
 # From pixels and token ids, through our InternVideo.
 
+PLAIN = Recipe()
+
 absent = pytest.mark.skipif(not SHARED.is_dir(), reason="the golden data is not beside the repository")
 
 
@@ -153,7 +156,7 @@ def end_to_end(name: str, folder: Path) -> tuple[Case, dict, InternVideo, Patche
     return case, meta, backbone, model
 
 
-def stored(backbone: InternVideo, case: Case, meta: dict, folder: Path) -> TrainingData:
+def stored(backbone: InternVideo, case: Case, meta: dict, folder: Path, recipe: Recipe = PLAIN) -> TrainingData:
     """The clips, their reversals and texts of a case as training rows, in single precision."""
     video = case.inputs["video_input"]
     keys = [f"clip{row}" for row in range(len(video))]
@@ -163,11 +166,15 @@ def stored(backbone: InternVideo, case: Case, meta: dict, folder: Path) -> Train
     store.append([f"{key}#reversed" for key in keys], backbone.encode_video(video.flip(1)), {})
     flags = meta.get("state_change_flags") or [None] * len(keys)
     antonyms = meta.get("antonyms") or [None] * len(keys)
+    texts = meta.get("texts") or [choices[0] for choices in meta["choices"]]
     samples = [
         Sample(key, "v.mp4", caption, "train", key, antonym=antonym, salient=None if flag is None else bool(flag))
-        for key, caption, antonym, flag in zip(keys, meta["texts"], antonyms, flags, strict=True)
+        for key, caption, antonym, flag in zip(keys, texts, antonyms, flags, strict=True)
     ]
-    return training_data(backbone, store, {key: key for key in keys}, samples)
+    if "choices" in meta:
+        asked = zip(samples, meta["choices"], case.inputs["answer"].tolist(), strict=True)
+        samples = [replace(s, question="what?", choices=tuple(texts), answer=answer) for s, texts, answer in asked]
+    return training_data(backbone, store, {key: key for key in keys}, samples, recipe)
 
 
 PATCHERS = {
@@ -186,7 +193,7 @@ def test_the_losses_of_training_equal_the_published_ones(name, tmp_path):
     features = data.source.read(data.keys)
     assert_close(features.pooled, want["raw_visual_feat"], FORWARD)
     assert_close(features.tokens, want["raw_visual_embeddings_pbfd"].permute(1, 2, 0, 3), FORWARD)
-    assert_close(data.captions, normalise(want["raw_text_feat"]), FORWARD)
+    assert_close(data.texts[data.captions], normalise(want["raw_text_feat"]), FORWARD)
     for control, stored_as in (("none", "encode_video"), ("reversed", "encode_video_reversed")):
         got = model(data.source.read(data.keys, control))
         assert_close(got, normalise(want[stored_as]).view(got.shape), FORWARD, stored_as)
@@ -202,15 +209,23 @@ def test_the_losses_of_training_equal_the_published_ones(name, tmp_path):
     assert_gradients(named_gradients(model), case, GRADIENT)
 
 
+QUESTIONS = Recipe(task="questions", question_text="{choice}", protocol="paper")
+
+
 @absent
-@pytest.mark.parametrize("name", ["e_mcqa_patcher", "e_mcqa_fuser_xattn"])
-def test_the_choice_among_answers_equals_the_published_one(name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [("e_mcqa_patcher", QUESTIONS), ("e_mcqa_fuser_xattn", replace(QUESTIONS, fuser="xattn", raw_pooled=True))],
+)
+def test_the_choice_among_answers_equals_the_published_one(name, recipe, tmp_path):
     case, meta, backbone, model = end_to_end(name, tmp_path)
     choices = torch.stack([backbone.encode_texts(texts) for texts in meta["choices"]])
     video = model(backbone.encode_video(case.inputs["video_input"]))
     logits = torch.einsum("bqd,bkd->bqk", video, choices).amax(1) / model.temperature
     assert_close(logits, case.outputs["logits"], FORWARD)
-    loss = multiple_choice(video, choices, case.inputs["answer"], model.temperature)
+    assert_loss(multiple_choice(video, choices, case.inputs["answer"], model.temperature), case.outputs["total_loss"])
+    data = stored(backbone, case, meta, tmp_path, recipe)
+    (loss,) = losses(model, recipe, data, torch.arange(len(data))).values()
     assert_loss(loss, case.outputs["total_loss"])
     loss.backward()
     assert_gradients(named_gradients(model), case, GRADIENT)
@@ -223,7 +238,7 @@ def test_the_transformer_equals_the_published_one(tmp_path):
     tokens = data.source.read(data.keys).tokens
     assert_close(model.patcher.layer(tokens.flatten(1, 2)), want["video_embeddings"], FORWARD)
     assert_close(model.patcher(tokens)[:, 0], want["video_feat"], FORWARD)
-    assert_close(data.captions, normalise(want["text_feat"]), FORWARD)
+    assert_close(data.texts[data.captions], normalise(want["text_feat"]), FORWARD)
     (loss,) = losses(model, Recipe(architecture="transformer"), data, torch.arange(4)).values()
     assert_loss(loss, want["total_loss"])
     loss.backward()

@@ -36,7 +36,7 @@ def untrained(backbone, recipe: Recipe) -> PatchedModel:
 
 
 def test_the_ensemble_adds_the_two_scores(tiny_backbone, data, run):
-    features, text = data.source.read(data.keys), data.captions[:7]
+    features, text = data.source.read(data.keys), data.texts[data.captions[:7]]
     patched = PatchedEncoder("p", tiny_backbone, run[0])
     alone = similarity(patched.encode_clips(features), text)
     backbone = similarity(BackboneEncoder("b", tiny_backbone).encode_clips(features), text)
@@ -88,8 +88,9 @@ def test_the_length_of_the_pooled_vector_counts_for_raw_fusers_only(tiny_backbon
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_takes_a_step_with_finite_gradients(tiny_backbone, data, name):
-    model = untrained(tiny_backbone, RECIPES[name])
+def test_every_recipe_takes_a_step_with_finite_gradients(tiny_backbone, tiny_features, tiny_samples, name):
+    model, samples = untrained(tiny_backbone, RECIPES[name]), tiny_samples[:12]
+    data = training_data(tiny_backbone, tiny_features.store, tiny_features.keys, samples, RECIPES[name])
     total = torch.stack(list(losses(model, RECIPES[name], data, torch.arange(12)).values())).sum()
     total.backward()
     assert torch.isfinite(total)

@@ -71,9 +71,11 @@ def shipped(folder: Path) -> tuple[Case, WorldBackbone, PatchedModel, TrainingDa
         source=Given(backbone, case),
         ids=list("abcd"),
         keys=list("0123"),
-        captions=normalise(case.outputs["raw_text_feat"]),
-        antonyms=case.inputs["antonym_text_feat"],
-        has_antonym=every,
+        texts=torch.cat(
+            [torch.zeros(1, 24), normalise(case.outputs["raw_text_feat"]), case.inputs["antonym_text_feat"]]
+        ),
+        captions=torch.arange(1, 5),
+        antonyms=torch.arange(5, 9),
         salient=every,
         templates=torch.zeros(0, 24),
         said=[[]],

@@ -66,8 +66,8 @@ def test_training_rows_say_what_the_samples_say(tiny_backbone, tiny_features, ti
         [True, True, False],
     ]
     torch.testing.assert_close(data.templates, tiny_backbone.encode_texts(["one", "two", "three"]))
-    assert not data.antonyms[0].any()
-    torch.testing.assert_close(data.captions[1], tiny_backbone.encode_texts([samples[1].caption])[0])
+    assert data.antonyms[0] == 0 and not data.texts[0].any()
+    torch.testing.assert_close(data.texts[data.captions[1]], tiny_backbone.encode_texts([samples[1].caption])[0])
 
 
 def test_noise_is_measured_in_the_tokens_own_scale(tiny_backbone, tiny_features, tiny_samples, data):

@@ -52,10 +52,11 @@ def test_a_clip_whose_features_are_not_finite_is_named(tiny_backbone, data, trai
 
 
 def test_a_text_that_is_not_finite_is_named(tiny_backbone, data, tmp_path):
+    texts = torch.cat([data.texts, torch.full_like(data.texts[:1], torch.inf)])
     captions = data.captions.clone()
-    captions[7, 0] = torch.inf
+    captions[7] = len(data.texts)
     with pytest.raises(PaxionError, match=f"the text vectors of clip {data.ids[7]} are not finite"):
-        train(SHORT, tiny_backbone, replace(data, captions=captions), tmp_path)
+        train(SHORT, tiny_backbone, replace(data, texts=texts, captions=captions), tmp_path)
     assert report(tmp_path)["not_finite"]["texts"] == [data.ids[7]]
 
 
@@ -82,7 +83,7 @@ def test_spoiled_weights_are_never_saved_as_good_ones(tiny_backbone, data, tmp_p
 
 
 def test_a_failure_is_one_line(tiny_backbone, data, tmp_path):
-    spoiled = replace(data, captions=data.captions * float("nan"))
+    spoiled = replace(data, texts=data.texts * float("nan"))
     with pytest.raises(PaxionError) as failed:
         train(SHORT, tiny_backbone, spoiled, tmp_path)
     assert "\n" not in str(failed.value) and "16 clips (" in str(failed.value)

@@ -101,14 +101,14 @@ def test_the_published_protocol_is_the_published_one(out, given):
             video, text, everyone = [], [], steps.rows(step).chunk(WORLD)
             for chunk in everyone:
                 video.append(model(data.source.read([data.keys[row] for row in chunk])).detach())
-                text += [data.captions[chunk], data.antonyms[chunk]]
+                text += [data.texts[of[chunk]] for of in (data.captions, data.antonyms)]
             kept = torch.cat([part for c in everyone for part in (torch.ones(len(c)).bool(), data.has_antonym[c])])
             gathered = Gathered(torch.cat(video), torch.cat(text), rank, kept)
             here = [data.keys[row] for row in mine]
             forwards, backwards = model(data.source.read(here)), model(data.source.read(here, "reversed"))
-            total = total + contrastive(forwards, data.captions[mine], model.temperature, gathered=gathered)
+            total = total + contrastive(forwards, data.texts[data.captions[mine]], model.temperature, gathered=gathered)
             total = total + 0.4 * action_temporal_matching(
-                forwards, backwards, data.captions[mine], model.temperature, salient=data.salient[mine]
+                forwards, backwards, data.texts[data.captions[mine]], model.temperature, salient=data.salient[mine]
             )
         optimiser.zero_grad()
         (total / WORLD).backward()

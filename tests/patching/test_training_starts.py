@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 from trainings import FUSER
 
+from paxion.backbones.base import normalise
+from paxion.evaluation.evaluate import evaluate
 from paxion.patching.beginning import beginning
-from paxion.patching.model import PatchedModel
+from paxion.patching.model import PatchedEncoder, PatchedModel
 from paxion.patching.recipes import RECIPES, Recipe
 from paxion.patching.train import train
-from paxion.records import PaxionError
+from paxion.records import PaxionError, Sample
 
 
 @pytest.mark.parametrize("kind", ["xattn", "side_tuning"])
@@ -120,3 +124,61 @@ def test_the_start_model_is_not_changed(tiny_backbone, data, trained, tmp_path):
     before = {name: values.clone() for name, values in trained.state_dict().items()}
     train(FUSER, tiny_backbone, data, tmp_path, start=trained)
     assert all(torch.equal(values, before[name]) for name, values in trained.state_dict().items())
+
+
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize("kind", ["xattn", "gated_xattn", "xattn_v2", "side_tuning"])
+def test_one_step_of_every_fuser_changes_what_is_trained_and_nothing_else(
+    tiny_backbone, data, trained, tmp_path, kind, joint
+):
+    recipe = replace(FUSER, fuser=kind, joint=joint, epochs=1, batch=48, warmup=0, weight_decay=0.0, atm=0.0)
+    torch.manual_seed(0)
+    before = beginning(recipe, tiny_backbone, trained)
+    after = train(recipe, tiny_backbone, data, tmp_path, start=trained)
+    old = before.patcher.state_dict()
+    moved = {name for name, values in after.patcher.state_dict().items() if not torch.equal(values, old[name])}
+    # What comes before a closed gate has no gradient in the first step.
+    reached = joint and kind != "gated_xattn"
+    assert moved == (old.keys() - {"temperature"} if reached else set())
+    changed = {name for name, values in after.fuser.named_parameters() if not torch.equal(values, _fuser(before)[name])}
+    gates = {"block.attention_gate", "block.feed_forward_gate", "temperature"}
+    assert changed == (gates if kind == "gated_xattn" else _fuser(before).keys())
+    vectors = after(data.source.read(data.keys[:3]))
+    assert vectors.shape[:2] == (3, 8 if kind == "xattn_v2" else 1)
+
+
+def _fuser(model: PatchedModel) -> dict[str, torch.Tensor]:
+    return dict(model.fuser.named_parameters())
+
+
+def test_what_fusers_begin_as(tiny_backbone, data, trained):
+    """The gated one as the backbone, side-tuning as half of each."""
+    features = data.source.read(data.keys[:5])
+    backbone = normalise(features.pooled.float())
+    with torch.no_grad():
+        gated = beginning(replace(FUSER, fuser="gated_xattn"), tiny_backbone, trained).eval()(features)
+        side = beginning(replace(FUSER, fuser="side_tuning"), tiny_backbone, trained).eval()(features)
+        patcher = normalise(trained.patcher(features.tokens).mean(1))
+    torch.testing.assert_close(gated[:, 0], backbone)
+    torch.testing.assert_close(side[:, 0], normalise(backbone + patcher))
+
+
+def test_without_a_vector_per_frame_a_patcher_is_blind_to_order(tiny_backbone, data, tmp_path):
+    """As the NExT-QA patchers are; every reversal is a tie then."""
+    recipe = Recipe(temporal_embedding=False, spatial_embedding=True, atm=0.4, epochs=2, batch=16)
+    model = train(recipe, tiny_backbone, data, tmp_path)
+    assert model.patcher.config.temporal_embedding is False and model.patcher.temporal_embedding is None
+    with torch.no_grad():
+        forwards, backwards = model(data.source.read(data.keys)), model(data.source.read(data.keys, "reversed"))
+        torch.testing.assert_close(backwards, forwards, atol=2e-6, rtol=0)
+        same_time = model.both(data.source.read(data.keys))
+    assert torch.equal(*same_time)
+    line = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert line["atm"] == pytest.approx(0.4 * math.log(2), abs=1e-5)
+    samples, keys = data.ids, dict(zip(data.ids, data.keys, strict=True))
+    asked = [Sample(name, "v", "a falls", "test", name, antonym="a rises") for name in samples]
+    told = evaluate(
+        PatchedEncoder("p", tiny_backbone, model), data.source, keys, asked, data="x", tasks=("reversal",)
+    )  # fmt: skip
+    (score,) = told.scores
+    assert score.value == 0.5 and score.ties == score.n == len(asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -100,8 +101,34 @@ def token_projection(backbone: Backbone) -> nn.Linear | None:
     return projection
 
 
+TEMPERATURE = 0.07
+"""The temperature of a model that does not say its own: where the training of such models starts."""
+
+
+def temperature_of(model: object) -> float:
+    """What a backbone or an encoder divides similarities by before a softmax: one that it was trained with.
+
+    Its `temperature`, or exp(-`logit_scale`), or that of its inner `model` (an adapter of a library has one), else
+    TEMPERATURE. Raises PaxionError for one that is not positive and finite.
+    """
+    for holder in (model, getattr(model, "model", None)):
+        for name in ("temperature", "logit_scale"):
+            value = getattr(holder, name, None)
+            if not isinstance(value, (int, float, Tensor)):
+                continue
+            value = value.detach() if isinstance(value, Tensor) else value
+            found = float(value) if name == "temperature" else math.exp(-float(value))
+            if not (found > 0 and math.isfinite(found)):
+                raise PaxionError(f"got a temperature of {found} from {type(model).__name__}, expected a positive one")
+            return found
+    return TEMPERATURE
+
+
 class Encoder(Protocol):
-    """Anything that maps clips and texts into one space: a backbone, a patched or fused model, an ensemble."""
+    """Anything that maps clips and texts into one space: a backbone, a patched or fused model, an ensemble.
+
+    It may also have a `temperature`, see `temperature_of`.
+    """
 
     @property
     def name(self) -> str:
@@ -123,6 +150,11 @@ class BackboneEncoder:
 
     name: str
     backbone: Backbone
+
+    @property
+    def temperature(self) -> float:
+        """The backbone's own, see `temperature_of`."""
+        return temperature_of(self.backbone)
 
     def encode_clips(self, features: Features) -> Tensor:
         """(B, 1, D) unit vectors."""

@@ -64,6 +64,10 @@ SCHEMES = {
         "paxion.backbones.own:load_own", "FILE.py[:FUNCTION]", "a backbone of your own: the function returns it",
         AFTER,
     ),
+    "lora": Scheme(
+        "paxion.backbones.low_rank:load_low_rank", "FOLDER", "a backbone with the update that paxion lora trained",
+        AFTER,
+    ),
 }  # fmt: skip
 
 OPTIONS = {

@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from paxion.patching.recipes import Recipe
+from paxion.patching.recipe import Recipe
 from paxion.processes import Process
 from paxion.records import PaxionError
 

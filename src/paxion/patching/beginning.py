@@ -5,7 +5,7 @@ from __future__ import annotations
 from paxion.backbones.base import Backbone, token_projection
 from paxion.patching.baselines import TransformerPatcher
 from paxion.patching.model import PatchedModel
-from paxion.patching.recipes import Recipe
+from paxion.patching.recipe import Recipe
 from paxion.records import PaxionError
 
 

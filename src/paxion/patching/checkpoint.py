@@ -20,7 +20,7 @@ from paxion.patching.baselines import TransformerConfig
 from paxion.patching.fuser import FuserConfig
 from paxion.patching.model import PatchedEncoder, PatchedModel
 from paxion.patching.patcher import PatcherConfig
-from paxion.patching.recipes import Recipe
+from paxion.patching.recipe import Recipe
 from paxion.records import PaxionError
 
 CARD, WEIGHTS = "adapter.json", "adapter.safetensors"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from paxion.backbones.base import Backbone, text_vectors
+from paxion.evaluation.settings import Settings
 from paxion.features.source import FeatureSource
 from paxion.features.store import FeatureStore
 from paxion.features.texts import text_features
+from paxion.patching.recipe import Recipe
+from paxion.patching.rows import further_choices, texts_of, usable
 from paxion.records import PaxionError, Sample
 
 SAMPLE = 32
@@ -21,8 +24,20 @@ SAMPLE = 32
 
 
 @dataclass(frozen=True)
+class Questions:
+    """The questions of N clips, C choices each; texts are numbers in `TrainingData.texts`."""
+
+    choices: Tensor
+    """(N, C)"""
+    answers: Tensor
+    """(N,) which choice is right, from 0."""
+    further: Tensor
+    """(N, C), or (N, 0) without VAC: further wrong answers."""
+
+
+@dataclass(frozen=True)
 class TrainingData:
-    """Everything that a step needs, row by row: N training clips and their frozen text vectors."""
+    """Everything that a step needs, row by row: N training clips, and the frozen vectors of their texts, each once."""
 
     source: FeatureSource
     """Where the features are read."""
@@ -30,12 +45,12 @@ class TrainingData:
     """The samples' own names, for messages."""
     keys: list[str]
     """Of their clips in the source."""
+    texts: Tensor
+    """(K, D) the vectors of all distinct texts. The first is none, and zero."""
     captions: Tensor
-    """(N, D)"""
+    """(N,) the number of each clip's text (`Recipe.texts`) in `texts`; 0 where training on questions reads none."""
     antonyms: Tensor
-    """(N, D); zeros where there is none."""
-    has_antonym: Tensor
-    """(N,) bool"""
+    """(N,) the number of its antonym; 0 where there is none."""
     salient: Tensor
     """(N,) bool; unknown counts as salient."""
     templates: Tensor
@@ -46,12 +61,25 @@ class TrainingData:
     """(N,) the number of each clip's action in `said`."""
     digest: str
     """Of the clips and texts: what tells one training set from another."""
+    made_for: tuple[object, ...] = ("captions", "caption")
+    """What decided the texts, see `rows.texts_of`."""
+    words: Sequence[str] = ()
+    """The texts themselves: those of `texts` from its second row on, then those of `templates`."""
+    questions: Questions | None = None
+    """Where the recipe trains on questions."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many rows of the manifest lack what the recipe trains on, by reason."""
     token_scale: float = 1.0
     """What the recipe's noise is measured in, see `token_scale`."""
 
     def __len__(self) -> int:
         """N."""
         return len(self.keys)
+
+    @property
+    def has_antonym(self) -> Tensor:
+        """(N,) bool"""
+        return self.antonyms > 0
 
     def positives(self, rows: Tensor) -> Tensor:
         """Of some rows (B,), which templates fit: (B, K) bool."""
@@ -62,32 +90,75 @@ class TrainingData:
 
 
 def training_data(
-    backbone: Backbone, source: FeatureSource, keys: Mapping[str, str], samples: Sequence[Sample]
+    backbone: Backbone,
+    source: FeatureSource,
+    keys: Mapping[str, str],
+    samples: Sequence[Sample],
+    recipe: Recipe = Recipe(),  # noqa: B008  (frozen)
 ) -> TrainingData:
-    """The training rows of those samples whose clip the source has (keys: sample id to key)."""
-    rows = [sample for sample in samples if sample.id in keys]
+    """What a recipe is trained on: those samples that have its texts and whose clip the source has (keys: id to key).
+
+    Raises PaxionError when there are fewer than two.
+    """
+    fitting, left_out = usable(recipe, samples)
+    rows = [sample for sample in fitting if sample.id in keys]
     if len(rows) < 2:
         raise PaxionError(f"got {len(rows)} training clips that can be read, expected at least 2; check the manifest")
+    asked = recipe.task == "questions"
+    read = not asked or bool(recipe.atm or recipe.antonym_pair)
+    said_of = [sample.template if recipe.texts == "template" else sample.caption if read else None for sample in rows]
+    turned = [sample.antonym if read else None for sample in rows]
+    choices, further = _choices(recipe, rows) if asked else ([], [])
     templates = list(dict.fromkeys(sample.template for sample in rows if sample.template))
-    texts = [text for sample in rows for text in (sample.caption, sample.antonym) if text]
-    vectors = frozen_texts(backbone, source, [*texts, *templates])
+    ordered = [text for pair in zip(said_of, turned, strict=True) for text in pair if text]
+    distinct = list(dict.fromkeys([*ordered, *(text for row in (*choices, *further) for text in row)]))
+    vectors = frozen_texts(backbone, source, [*distinct, *templates])
+    number = {text: place for place, text in enumerate(distinct, 1)}
     said, actions = _said(rows, templates)
-    none = torch.zeros(backbone.dim)
-    told = [(keys[s.id], s.caption, s.antonym, s.template, s.action, s.salient) for s in rows]
-    made_of = json.dumps([backbone.name, backbone.revision, told])
     return TrainingData(
         source=source,
         ids=[sample.id for sample in rows],
         keys=[keys[sample.id] for sample in rows],
-        captions=torch.stack([vectors[sample.caption] for sample in rows]),
-        antonyms=torch.stack([vectors[sample.antonym] if sample.antonym else none for sample in rows]),
-        has_antonym=torch.tensor([sample.antonym is not None for sample in rows]),
+        texts=torch.stack([torch.zeros(backbone.dim), *(vectors[text] for text in distinct)]),
+        captions=torch.tensor([number[text] if text else 0 for text in said_of]),
+        antonyms=torch.tensor([number[text] if text else 0 for text in turned]),
         salient=torch.tensor([sample.salient is not False for sample in rows]),
         templates=torch.stack([vectors[text] for text in templates]) if templates else torch.zeros(0, backbone.dim),
         said=said,
         actions=actions,
-        digest=hashlib.sha256(made_of.encode()).hexdigest()[:16],
+        digest=_digest(backbone, keys, rows, asked),
+        made_for=texts_of(recipe),
+        words=(*distinct, *templates),
+        questions=Questions(
+            torch.tensor([[number[text] for text in row] for row in choices]),
+            torch.tensor([sample.answer for sample in rows]),
+            torch.tensor([[number[text] for text in row] for row in further], dtype=torch.long),
+        )
+        if asked
+        else None,
+        left_out=left_out,
     )
+
+
+def _choices(recipe: Recipe, rows: Sequence[Sample]) -> tuple[list[list[str]], list[list[str]]]:
+    """The texts of the choices of each question, and those of the further ones."""
+    text = Settings(question_text=recipe.question_text).question
+
+    def texts(sample: Sample, choices: Iterable[str]) -> list[str]:
+        return [text(sample.question or "", choice) for choice in choices]
+
+    further = [texts(sample, further_choices(recipe, sample)) if recipe.vac else [] for sample in rows]
+    return [texts(sample, sample.choices or ()) for sample in rows], further
+
+
+def _digest(backbone: Backbone, keys: Mapping[str, str], rows: Sequence[Sample], asked: bool) -> str:
+    told = [
+        (keys[s.id], s.caption, s.antonym, s.template, s.action, s.salient)
+        + ((s.question, s.choices, s.answer, s.antonym_choices) if asked else ())
+        for s in rows
+    ]
+    made_of = json.dumps([backbone.name, backbone.revision, told])
+    return hashlib.sha256(made_of.encode()).hexdigest()[:16]
 
 
 def _said(rows: Sequence[Sample], templates: Sequence[str]) -> tuple[list[list[int]], Tensor]:

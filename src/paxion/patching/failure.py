@@ -13,7 +13,7 @@ from paxion.files import write_text
 from paxion.patching.batches import Batches
 from paxion.patching.data import TrainingData
 from paxion.patching.model import PatchedModel
-from paxion.patching.recipes import Recipe
+from paxion.patching.recipe import Recipe
 from paxion.patching.run_state import FAILED, LAST
 from paxion.records import PaxionError
 
@@ -69,7 +69,10 @@ def _not_finite(data: TrainingData, rows: Tensor) -> tuple[list[str], list[str]]
         good = torch.stack([values.flatten(1).isfinite().all(1) for values in (features.pooled, features.tokens)
                             if values is not None]).all(0)  # fmt: skip
         clips += [data.ids[row] for row in part[~good].tolist()]
-    good = data.captions[rows].isfinite().all(1) & data.antonyms[rows].isfinite().all(1)
+    texts = [data.captions[rows, None], data.antonyms[rows, None]]
+    if data.questions is not None:
+        texts += [data.questions.choices[rows], data.questions.further[rows]]
+    good = data.texts[torch.cat(texts, 1)].isfinite().flatten(1).all(1)
     return clips, [data.ids[row] for row in rows[~good].tolist()]
 
 

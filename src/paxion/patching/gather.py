@@ -22,6 +22,8 @@ class Gathered:
     """Whose loss this is: the local rows start at block `rank`."""
     kept: Tensor | None = None
     """Bool per row of `text`: False for the antonym of a row that has none. None: all are kept."""
+    said: Tensor | None = None
+    """(W·B,) what each clip's text is, as a number; see `contrastive`."""
 
 
 def gather(
@@ -30,6 +32,7 @@ def gather(
     antonym: Tensor | None = None,
     has_antonym: Tensor | None = None,
     *,
+    said: Tensor | None = None,
     with_gradient: bool,
 ) -> Gathered | None:
     """What `contrastive` needs from the other processes; every process must call it with the same shapes.
@@ -39,6 +42,7 @@ def gather(
         text: (B, D) or (B, Qt, D).
         antonym: the shape of text; on all processes or on none. None: no VAC.
         has_antonym: (B,) bool. None: every row has one.
+        said: (B,) whole numbers, see `contrastive`.
         with_gradient: False is the paper's training: the gathered copies carry no gradient, so the text-to-video half
             moves only what comes before the local texts and the temperature. True: gradients flow through them, and
             each process receives those of all losses (summed; averaging parameter gradients, as DDP does, then gives
@@ -60,6 +64,7 @@ def gather(
         rank=dist.get_rank(),
         # Not every transport moves booleans.
         kept=None if local.kept is None else _all_gather(local.kept.byte()).bool(),
+        said=None if said is None else _all_gather(said),
     )
 
 

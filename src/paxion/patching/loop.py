@@ -16,10 +16,11 @@ from paxion.patching.data import TrainingData
 from paxion.patching.failure import broken, failure
 from paxion.patching.interrupts import Interrupts
 from paxion.patching.model import PatchedModel
-from paxion.patching.recipes import Recipe
+from paxion.patching.recipe import Recipe
 from paxion.patching.run import Run
 from paxion.patching.run_state import FAILED, LAST, add_line, save_best, save_state
 from paxion.patching.schedule import learning_rate
+from paxion.patching.spent import Meter
 from paxion.patching.step import losses
 from paxion.patching.tracking import Log
 from paxion.patching.validation import quality, validate
@@ -58,7 +59,7 @@ class Step(nn.Module):
 
 def all_steps(run: Run, habits: Habits, interrupts: Interrupts) -> None:
     """Take the steps that are left. Raises KeyboardInterrupt when told to stop, with everything kept."""
-    state, steps, saved = run.state, run.batches, time.monotonic()
+    state, steps, saved, meter = run.state, run.batches, time.monotonic(), Meter()
     habits.advance(state.step, steps.steps)
     _training_mode(run.model, run.recipe)
     run.source.expect(_keys(run, state.step))
@@ -76,7 +77,7 @@ def all_steps(run: Run, habits: Habits, interrupts: Interrupts) -> None:
         if within == 0:
             state.sums, state.seconds = {}, 0.0
         if within == 0 or any(asked):
-            _save(run)
+            _save(run, meter)
             saved = time.monotonic()
         habits.advance(state.step, steps.steps)
         if asked[0]:
@@ -163,11 +164,14 @@ def _share_sums(run: Run) -> None:
         run.state.sums[name] = run.accelerator.reduce(value, "mean")
 
 
-def _save(run: Run) -> None:
+def _save(run: Run, meter: Meter) -> None:
     """Write last.pt, unless the weights are spoiled: the one that is there is the last good one."""
     _share_sums(run)
     if broken(run.model):
         raise _failed(run, run.state.step, torch.nan)
+    wall, cpu = meter.read()
+    run.state.wall += wall
+    run.state.cpu += float(run.accelerator.reduce(torch.tensor(cpu, device=run.accelerator.device), "sum"))
     if run.main:
         save_state(run.folder / LAST, run.model, run.optimiser, run.state, run.description)
 

@@ -52,6 +52,7 @@ def contrastive(
     *,
     antonym: Tensor | None = None,
     has_antonym: Tensor | None = None,
+    said: Tensor | None = None,
     label_smoothing: float = 0.1,
     gathered: Gathered | None = None,
 ) -> Tensor:
@@ -67,6 +68,9 @@ def contrastive(
         antonym: the shape of text; gives VAC.
         has_antonym: (B,) bool; the antonym of a row without one is left out (of the label smoothing too). None: all
             have one.
+        said: (B,) whole numbers, equal where clips have the same text: such clips and texts are then not told from one
+            another. Ours, for texts that repeat; not together with antonyms. None: each row's text is wrong for all
+            others, as published (captions that repeat in a batch are then wrong answers too).
         label_smoothing: share of the target spread over all columns.
         gathered: what `gather` returned for this batch; it then stands for antonym and has_antonym too.
 
@@ -90,9 +94,21 @@ def contrastive(
     rows = torch.arange(len(video), device=video.device)
     to_texts = late_interaction(video, batch.text) / temperature
     to_videos = late_interaction(text, batch.video) / temperature
-    v2t = _cross_entropy(to_texts, batch.rank * (len(batch.text) // world) + rows, label_smoothing, batch.kept)
-    t2v = _cross_entropy(to_videos, batch.rank * len(video) + rows, label_smoothing)
+    others = None if said is None else _others(said, batch)
+    kept = batch.kept if others is None else others
+    v2t = _cross_entropy(to_texts, batch.rank * (len(batch.text) // world) + rows, label_smoothing, kept)
+    t2v = _cross_entropy(to_videos, batch.rank * len(video) + rows, label_smoothing, others)
     return (v2t + t2v) / 2
+
+
+def _others(said: Tensor, batch: Gathered) -> Tensor:
+    """(B, W·B) bool: which clips of all processes say something else than each clip here, and itself."""
+    if len(batch.text) != len(batch.video):
+        raise ValueError("got antonyms and texts that repeat, expected one of these")
+    everywhere = said if batch.said is None else batch.said
+    itself = torch.arange(len(everywhere), device=said.device) - batch.rank * len(said)
+    rows = torch.arange(len(said), device=said.device)
+    return (said[:, None] != everywhere) | (rows[:, None] == itself)
 
 
 @_exactly
@@ -234,14 +250,14 @@ def template_contrastive(video: Tensor, templates: Tensor, positives: Tensor, te
 
 
 def _cross_entropy(logits: Tensor, right: Tensor, label_smoothing: float, kept: Tensor | None = None) -> Tensor:
-    """Mean cross entropy of logits (B, K) over the columns that are kept (K,) bool, all by default.
+    """Mean cross entropy of logits (B, K) over the columns that are kept, (K,) or (B, K) bool, all by default.
 
     The columns are masked and not taken out: how many are left is nothing that a GPU would have to be waited for.
     """
     if kept is None:
         return F.cross_entropy(logits, right, label_smoothing=label_smoothing)
     logs = logits.masked_fill(~kept, -torch.inf).log_softmax(-1)
-    spread = logs.masked_fill(~kept, 0.0).sum(-1) / kept.sum()
+    spread = logs.masked_fill(~kept, 0.0).sum(-1) / kept.sum(-1)
     return -torch.lerp(logs.gather(1, right[:, None])[:, 0], spread, label_smoothing).mean()
 
 

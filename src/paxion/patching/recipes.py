@@ -1,204 +1,53 @@
-"""Recipes: what is trained, on which objectives, for how long. Every choice was made on validation clips."""
+"""Recipes by name. Every choice in ours was made on validation clips."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import replace
 
-from torch import nn
+from paxion.patching.published_recipes import PUBLISHED, PUBLISHED_CONTINUED, SIZES
+from paxion.patching.recipe import LARGEST, Architecture, Keep, Precision, Protocol, Recipe, Schedule, Task, Texts
 
-from paxion.patching.baselines import TransformerConfig, transformer_config
-from paxion.patching.fuser import FuserConfig, FuserKind
-from paxion.patching.patcher import PatcherConfig
-from paxion.records import PaxionError, unknown_name
-from paxion.video.controls import CONTROLS
-from paxion.video.sample import SAMPLERS
+__all__ = [
+    "CONTINUED", "LARGEST", "RECIPES", "Architecture", "Keep", "Precision", "Protocol", "Recipe", "Schedule", "Task",
+    "Texts",
+]  # fmt: skip
 
-Architecture = Literal["perceiver", "transformer"]
-Protocol = Literal["default", "paper"]
-Schedule = Literal["step", "epoch"]
-Precision = Literal["float32", "bf16"]
-Keep = Literal["last", "best"]
-LARGEST = 4096
-"""No size is larger: memory is taken by what they say."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """One training run. VTC is always on, with weight 1. Every field can be changed on the command line."""
-
-    vac: bool = False
-    """Antonyms of the batch as further wrong texts (VAC)."""
-    atm: float = 0.0
-    """Weight of action-temporal matching; the paper's is 0.4."""
-    antonym_pair: float = 0.0
-    """Weight of the two-way choice between caption and antonym (ours)."""
-    template: float = 0.0
-    """Weight of the choice among all templates of the training set (ours)."""
-    label_smoothing: float = 0.1
-    """Share of the target that is spread over the wrong answers."""
-    protocol: Protocol = "default"
-    """default: several processes train what one would on the whole batch. paper: as published, each process averages
-    over its own clips, no gradient flows through what the others send (so that text to video trains the temperature
-    alone), each draws dropout of its own, and the temperature has no floor."""
-    spatial_embedding: bool = False
-    """A learned vector per place in the frame (ours)."""
-    difference_tokens: bool = False
-    """Further tokens, of how the clip changes (ours)."""
-    architecture: Architecture = "perceiver"
-    """perceiver: the Knowledge Patcher. transformer: the KP-Transformer, of the paper's sizes, not those below."""
-    latents: int = 8
-    """Q, vectors of a clip; the paper's patcher has 16."""
-    heads: int = 4
-    """Attention heads of patcher and fuser; the paper's have 8."""
-    dim_head: int = 32
-    """Width of a head; the paper's are 64 wide."""
-    temporal_dropout: float = 0.1
-    """Dropout on the patcher's code of the frame."""
-    pooled: bool = False
-    """The patcher gives the mean of its latents."""
-    sampler: str = "midpoint"
-    """Which frames are taken of a clip (video/sample.py); the paper's skips the first one."""
-    control: str = "none"
-    """What is shown of each clip in training; anything but "none" asks what can be learned without the whole clip."""
-    token_noise: float = 0.0
-    """Standard deviation of normal noise on the tokens in training, as a share of their own (ours). Without it, longer
-    training loses objects of a visual domain that was not trained on."""
-    fuser: FuserKind | None = None
-    """What is trained on top of a patcher; None: the patcher itself."""
-    raw_pooled: bool = False
-    """The fuser reads the backbone's vectors at the length that they have, as the paper's does."""
-    joint: bool = True
-    """With a fuser: train the patcher on."""
-    epochs: int = 20
-    """Times that every clip is seen."""
-    batch: int = 64
-    """Clips in a step, over all processes; the others are the wrong answers of each."""
-    accumulate: int = 1
-    """Parts that a batch is cut in, for want of memory. Each clip is told from those of its part only: it is no larger
-    contrastive batch."""
-    precision: Precision = "float32"
-    """bf16: the model runs in bfloat16 where that is safe; losses, weights and optimiser stay in single precision."""
-    rate: float = 3e-3
-    """Learning rate after the warm-up."""
-    min_rate: float = 0.0
-    """Where the cosine ends."""
-    cosine: bool = True
-    """Anneal the rate down to min_rate; otherwise it is constant."""
-    schedule: Schedule = "step"
-    """step: the cosine falls with every step. epoch: as published, it falls at the start of every epoch."""
-    warmup: int = 30
-    """Steps over which the rate rises."""
-    warmup_rate: float = 0.0
-    """What it rises from."""
-    weight_decay: float = 0.05
-    """Of AdamW, on all parameters."""
-    validate: int = 0
-    """Score the val split every so many epochs; 0: never."""
-    keep: Keep = "last"
-    """Which weights the run ends with: the last ones, or the best of its validations."""
-    patience: int = 0
-    """Stop after so many validations in a row without a new best; 0: never."""
-
-    def __post_init__(self) -> None:
-        """Refuse what makes no sense."""
-        chosen = {"architecture": Architecture, "protocol": Protocol, "schedule": Schedule, "precision": Precision}
-        for name, known in (chosen | {"keep": Keep}).items():
-            if getattr(self, name) not in get_args(known):
-                raise PaxionError(f"got {name} {getattr(self, name)!r}, expected {' or '.join(get_args(known))}")
-        for name, value, names in (("sampler", self.sampler, SAMPLERS), ("control", self.control, CONTROLS)):
-            if value not in names:
-                raise unknown_name(name, value, names)
-        if self.control == "blind":
-            raise PaxionError("got control 'blind', expected one that shows something of each clip")
-        if self.fuser is not None and self.fuser not in get_args(FuserKind):
-            raise unknown_name("fuser", self.fuser, get_args(FuserKind))
-        if self.atm and self.control != "none":
-            raise PaxionError(f"got control {self.control!r} with ATM, expected none: ATM compares whole clips")
-        perceiver_only = [name for name in ("spatial_embedding", "difference_tokens", "pooled") if getattr(self, name)]
-        if self.architecture == "transformer" and perceiver_only:
-            raise PaxionError(f"got {perceiver_only[0]} with architecture transformer, which has none; leave it out")
-        least = {"epochs": 1, "batch": 2, "accumulate": 1, "warmup": 0, "validate": 0, "patience": 0}
-        for name, low in (least | dict.fromkeys(("latents", "heads", "dim_head"), 1)).items():
-            if getattr(self, name) < low:
-                raise PaxionError(f"got {name} {getattr(self, name)}, expected at least {low}")
-        for name in ("latents", "heads", "dim_head"):
-            if getattr(self, name) > LARGEST:
-                raise PaxionError(f"got {name} {getattr(self, name)}, expected at most {LARGEST}")
-        weights = ("atm", "antonym_pair", "template", "token_noise", "weight_decay")
-        for name in (*weights, "rate", "min_rate", "warmup_rate"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise PaxionError(f"got {name} {getattr(self, name)}, expected 0 or more")
-        for name in ("label_smoothing", "temporal_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise PaxionError(f"got {name} {getattr(self, name)}, expected 0 or more, below 1")
-        if not self.validate and (self.keep == "best" or self.patience):
-            what = "keep best" if self.keep == "best" else f"patience {self.patience}"
-            raise PaxionError(f"got {what} without validations, expected validate 1 or more")
-
-    def patcher_config(
-        self, dim: int, token_width: int, frames: int, tokens_per_frame: int, projection: nn.Linear | None = None
-    ) -> PatcherConfig | TransformerConfig:
-        """The patcher for a backbone of these sizes and with this `token_projection`."""
-        if self.architecture == "transformer":
-            return transformer_config(dim, token_width, projection)
-        return PatcherConfig(
-            dim, token_width, frames, tokens_per_frame, heads=self.heads, dim_head=self.dim_head, latents=self.latents,
-            spatial_embedding=self.spatial_embedding, difference_tokens=self.difference_tokens, pooled=self.pooled,
-            temporal_dropout=self.temporal_dropout,
-        )  # fmt: skip
-
-    def fuser_config(self, dim: int, token_width: int) -> FuserConfig | None:
-        """The fuser for a backbone of these sizes, if the recipe has one."""
-        if self.fuser is None:
-            return None
-        return FuserConfig(self.fuser, dim, token_width, self.heads, self.dim_head, raw_pooled=self.raw_pooled)
-
-
-_OURS: dict[str, Any] = {
-    "vac": True,
-    "atm": 1.0,
-    "antonym_pair": 1.0,
-    "template": 1.0,
-    "spatial_embedding": True,
-    "difference_tokens": True,
-    "token_noise": 0.7,
-}
-_SIZES: dict[str, Any] = {"latents": 16, "heads": 8, "dim_head": 64}
-"""The paper's."""
-_PAPER: dict[str, Any] = {
-    **_SIZES,
-    "protocol": "paper",
-    "sampler": "paper",
-    "epochs": 1,
-    "rate": 1e-5,
-    "schedule": "epoch",
-    "warmup": 0,
-}
+_OURS = Recipe(
+    vac=True, atm=1.0, antonym_pair=1.0, template=1.0, spatial_embedding=True, difference_tokens=True, token_noise=0.7
+)
+_FUSER = replace(_OURS, fuser="xattn", epochs=6, rate=1e-3)
+_VTC = Recipe()
+_QUESTIONS = replace(_OURS, task="questions", question_text="{choice}", antonym_pair=0.0, template=0.0)
+_QUESTIONS_FUSER = replace(_QUESTIONS, vac=False, fuser="xattn", epochs=6, rate=1e-3)
 
 RECIPES: dict[str, Recipe] = {
-    "patcher-vtc": Recipe(),
+    "patcher-vtc": _VTC,
     "patcher-dvdm": Recipe(vac=True, atm=0.4),
     "patcher-pooled": Recipe(vac=True, atm=0.4, pooled=True),
     "kp-transformer": Recipe(architecture="transformer", rate=1e-3),
     "patcher-vtc-differences": Recipe(spatial_embedding=True, difference_tokens=True),
     "patcher-last-frame": Recipe(control="last", spatial_embedding=True),
-    "patcher": Recipe(**_OURS),
-    "default": Recipe(**_OURS, **_SIZES),
-    "paper-vtc": Recipe(**_PAPER),
-    "paper-dvdm": Recipe(**_PAPER, vac=True, atm=0.4),
-    "fuser": Recipe(**_OURS, fuser="xattn", epochs=6, rate=1e-3),
-    "side-tuning": Recipe(**_OURS, fuser="side_tuning", epochs=6, rate=1e-3),
+    "patcher": _OURS,
+    "default": replace(_OURS, **SIZES),
+    "patcher-questions": _QUESTIONS,
+    "patcher-continued": replace(_OURS, epochs=6, rate=1e-3),
+    "patcher-ft": replace(_VTC, epochs=6, rate=1e-3),
+    "kp-transformer-ft": Recipe(architecture="transformer", epochs=6, rate=3e-4),
+    "fuser": _FUSER,
+    "side-tuning": replace(_FUSER, fuser="side_tuning"),
+    "fuser-templates": replace(_FUSER, texts="template", vac=False, antonym_pair=0.0, template=0.0),
+    "fuser-questions": _QUESTIONS_FUSER,
+    "side-tuning-questions": replace(_QUESTIONS_FUSER, fuser="side_tuning"),
+    **PUBLISHED,
 }
 """patcher is our default at the size of the embedded world, `default` the same at the paper's size, for real backbones.
 patcher-dvdm has the paper's objectives and patcher at the world's size. Beside them the paper's baselines (the mean of
 the latents, and the KP-Transformer) and two of ours: the default's tokens without its objectives, and what a single
-frame gives away. The last two start from a trained patcher.
+frame gives away. patcher-questions is ours on questions, which are put by their choices alone: the small text tower of
+the world knows no words of a question.
 
-paper-vtc and paper-dvdm are the published recipes, for two processes of 32 clips each. Of what surprises in them, these
-are reproduced: the rate is constant (its cosine goes by the epoch, and there is one), weight decay is on every
-parameter, the gradient through the gathered clips is dropped, each process averages ATM over its own salient clips, the
-first frame is never seen. These are not, as features are computed once: the frozen backbone ran in train mode (with
-dropout, where it has any), and a colour jitter of one random operation was drawn for every clip and epoch. CLIP's
-colour statistics for every backbone are an option of the backbone (paxion models)."""
+patcher-continued is what a fuser is to be compared with: the patcher trained on for as many epochs, at the same rate,
+on the same objectives. patcher-ft and kp-transformer-ft are the paper's KP-FT and KP-Transformer-FT at the world's
+size, for as many epochs. Those with a fuser in them start from a trained patcher."""
+CONTINUED = ("patcher-continued", "patcher-ft", "kp-transformer-ft", *PUBLISHED_CONTINUED)
+"""Recipes without a fuser that go on from a trained patcher."""

@@ -14,7 +14,7 @@ from paxion.features.ahead import ReadAhead
 from paxion.patching.batches import Batches
 from paxion.patching.data import TrainingData
 from paxion.patching.model import PatchedModel
-from paxion.patching.recipes import Recipe
+from paxion.patching.recipe import Recipe
 from paxion.patching.run_state import State
 from paxion.patching.validation import Validation
 
@@ -80,7 +80,8 @@ def digest(model: PatchedModel | None) -> str | None:
 
 def surprises(run: Run) -> list[str]:
     """What a user may not expect of this run."""
-    recipe, steps, lines = run.recipe, run.batches, []
+    recipe, steps = run.recipe, run.batches
+    lines = [f"{count} rows are not trained on: {reason}" for reason, count in run.data.left_out.items()]
     if steps.batch < recipe.batch:
         lines.append(f"the batch is {steps.batch} clips instead of {recipe.batch}: there are {steps.clips}")
     if steps.parts > 1:

@@ -6,7 +6,7 @@ import io
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from paxion.files import write_bytes
 from paxion.patching.model import PatchedModel
+from paxion.patching.recipe import Recipe
 from paxion.processes import HOW
 from paxion.records import PaxionError
 
@@ -39,6 +40,10 @@ class State:
     """Validations since then."""
     stopped: bool = False
     """It ended early, as validations did not get better."""
+    wall: float = 0.0
+    """Seconds spent on these steps, with their validations and checkpoints."""
+    cpu: float = 0.0
+    """Seconds that all processes and their threads have computed for that."""
 
 
 def save_state(
@@ -62,6 +67,8 @@ def resume(folder: Path, model: PatchedModel, optimiser: torch.optim.Optimizer, 
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
         made_by, state = dict(stored["run"]), State(**stored["state"])
+        # Fields that a recipe has got since then are at what was done before there was a choice.
+        made_by["recipe"] = asdict(Recipe()) | dict(made_by.get("recipe") or {})
         weights, moments = dict(stored["model"]), dict(stored["optimiser"])
     except Exception as error:
         raise PaxionError(f"{path} cannot be read ({type(error).__name__}); delete it to train anew") from None

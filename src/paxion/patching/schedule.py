@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from paxion.patching.recipes import Recipe
+from paxion.patching.recipe import Recipe
 
 
 def learning_rate(recipe: Recipe, step: int, per_epoch: int) -> float:

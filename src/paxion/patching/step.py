@@ -15,10 +15,12 @@ from paxion.patching.objectives import (
     antonym_pair,
     contrastive,
     gather,
+    multiple_choice,
     share,
     template_contrastive,
 )
-from paxion.patching.recipes import Recipe
+from paxion.patching.recipe import Recipe
+from paxion.patching.rows import texts_of
 
 
 def losses(
@@ -31,12 +33,15 @@ def losses(
 
     draw: what the token noise is drawn from, together with each row's number, so that a clip gets the same noise in
     whatever batch and process it is. The patcher's dropout comes from torch's own random numbers.
+
+    Raises ValueError for training data that were made for other texts than the recipe's.
     """
+    if data.made_for != texts_of(recipe):
+        raise ValueError(f"got training data for {data.made_for}, expected some made for {texts_of(recipe)}")
     features, backwards = batch_features(model, recipe, data, rows, device, draw)
-    text, antonym, has_antonym, salient = (
-        values[rows].to(device, non_blocking=True)
-        for values in (data.captions, data.antonyms, data.has_antonym, data.salient)
-    )
+    text, antonym = (data.texts[of[rows]].to(device, non_blocking=True) for of in (data.captions, data.antonyms))
+    counts = (data.antonyms[rows] > 0, data.salient[rows])
+    has_antonym, salient = (of.to(device, non_blocking=True) for of in counts)
     if not recipe.atm:
         video, reversal = model(features), None
     elif backwards is None:
@@ -44,13 +49,18 @@ def losses(
     else:
         video, reversal = model(features), model(backwards)
     temperature, smoothing = model.temperature, recipe.label_smoothing
-    vac = (antonym, has_antonym) if recipe.vac else (None, None)
-    gathered = gather(video, text, *vac, with_gradient=recipe.protocol != "paper")
-    parts = {
-        "vtc+vac" if recipe.vac else "vtc": contrastive(
-            video, text, temperature, antonym=vac[0], has_antonym=vac[1], label_smoothing=smoothing, gathered=gathered
-        )
-    }
+    if data.questions is not None:
+        parts = _choice(recipe, data, rows, video, temperature)
+    else:
+        vac = (antonym, has_antonym) if recipe.vac else (None, None)
+        said = data.captions[rows].to(device, non_blocking=True) if _told_by_template(recipe) else None
+        gathered = gather(video, text, *vac, said=said, with_gradient=recipe.protocol != "paper")
+        parts = {
+            "vtc+vac" if recipe.vac else "vtc": contrastive(
+                video, text, temperature, antonym=vac[0], has_antonym=vac[1], said=said, label_smoothing=smoothing,
+                gathered=gathered,
+            )
+        }  # fmt: skip
 
     def weight(of: float, counts: Tensor) -> Tensor | float:
         return of if recipe.protocol == "paper" else of * share(counts)
@@ -69,6 +79,20 @@ def losses(
             video, templates, positives, temperature
         )
     return parts
+
+
+def _choice(recipe: Recipe, data: TrainingData, rows: Tensor, video: Tensor, temperature: Tensor) -> dict[str, Tensor]:
+    """The choice among the answers of each clip's own question, with VAC among their antonyms too."""
+    assert data.questions is not None
+    choices = torch.cat([data.questions.choices[rows], data.questions.further[rows]], 1)
+    vectors, answers = data.texts[choices].to(video.device), data.questions.answers[rows].to(video.device)
+    loss = multiple_choice(video, vectors, answers, temperature, label_smoothing=recipe.label_smoothing)
+    return {"choice+vac" if recipe.vac else "choice": loss}
+
+
+def _told_by_template(recipe: Recipe) -> bool:
+    """Whether clips of one text are not to be told apart. As published they are, and by their captions too."""
+    return recipe.texts == "template" and recipe.protocol != "paper"
 
 
 def batch_features(

@@ -22,9 +22,10 @@ from paxion.patching.data import TrainingData, token_scale
 from paxion.patching.interrupts import Interrupts
 from paxion.patching.loop import Habits, Step, all_steps
 from paxion.patching.model import PatchedModel
-from paxion.patching.recipes import Recipe
+from paxion.patching.recipe import Recipe
 from paxion.patching.run import Run, described, surprises
-from paxion.patching.run_state import cut_log, load_best, resume
+from paxion.patching.run_state import State, cut_log, load_best, resume
+from paxion.patching.spent import cost
 from paxion.patching.tracking import tracked
 from paxion.patching.validation import Validation
 from paxion.processes import Process
@@ -57,9 +58,10 @@ def train(
 ) -> PatchedModel:
     """Train by a recipe; returns the model in eval mode. Every process that torchrun started calls it.
 
-    The folder gets config.json, log.jsonl (a line an epoch, and one every `log_every` steps of longer ones), last.pt
-    (every `save_every` seconds, at each epoch's end and when told to stop) and, with validations, best.pt. The same
-    call goes on after last.pt, and one process then ends with the same weights, bit for bit.
+    The folder gets config.json (with what it has cost, see `spent.cost`), log.jsonl (a line an epoch, and one every
+    `log_every` steps of longer ones), last.pt (every `save_every` seconds, at each epoch's end and when told to stop)
+    and, with validations, best.pt. The same call goes on after last.pt, and one process then ends with the same
+    weights, bit for bit.
 
     Args:
         start: what to begin from, see `beginning`.
@@ -107,15 +109,23 @@ def train(
             cut_log(folder, state)
             config = provenance(**description, device=str(accelerator.device), accelerate=version("accelerate"))
             config["backbone"] = {"name": backbone.name, "revision": backbone.revision}
-            write_text(folder / CONFIG, json.dumps(config | dict(about or {}), indent=1, default=str) + "\n")
+            config |= {"left_out": dict(data.left_out), **dict(about or {})}
+            _tell(folder, config, model, state)
             for line in surprises(run):
                 tell(line)
         with tracked(track if place.main else (), folder, description) as log:
             all_steps(run, Habits(save_every, log_every, log, tick, advance), interrupts)
+        if place.main:
+            _tell(folder, config, model, state)
         if recipe.keep == "best":
             accelerator.wait_for_everyone()
             load_best(folder, model)
     return model.eval()
+
+
+def _tell(folder: Path, config: Mapping[str, Any], model: PatchedModel, state: State) -> None:
+    """Write config.json, with what the run has cost so far."""
+    write_text(folder / CONFIG, json.dumps({**config, "cost": cost(model, state)}, indent=1, default=str) + "\n")
 
 
 def _trained(model: PatchedModel, recipe: Recipe) -> list[nn.Parameter]:

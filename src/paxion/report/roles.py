@@ -27,9 +27,40 @@ GLOSSES = {
     "(VTC)",
     "fuser": "Knowledge Fuser: patcher and backbone joined by a trained layer, to keep both actions and objects",
     "side-tuning": "a weighted sum of patcher and backbone vectors, in place of the fuser",
+    "patcher-questions": "Knowledge Patcher with our settings, trained to answer questions about clips",
+    "patcher-continued": "the patcher trained on for as many steps as a fuser: what those steps alone are worth",
+    "patcher-ft": "Knowledge Patcher trained further, only to match clips and captions (KP-FT)",
+    "kp-transformer-ft": "the plain transformer trained further (KP-Transformer-FT)",
+    "fuser-templates": "Knowledge Fuser trained to match clips and captions whose objects are blanked",
+    "fuser-questions": "Knowledge Fuser trained to answer questions about clips",
+    "side-tuning-questions": "a weighted sum of patcher and backbone vectors, trained to answer questions about clips",
+    "paper-dvdm-ego4d": "Knowledge Patcher as published for Ego4D (VTC and DVDM, with three times the weight of ATM)",
+    "paper-transformer": "KP-Transformer as published: a plain transformer in place of the Knowledge Patcher (VTC)",
+    "paper-ft": "Knowledge Patcher as published, trained further to match clips and captions (KP-FT)",
+    "paper-ft-template": "Knowledge Patcher as published, trained further on captions whose objects are blanked",
+    "paper-transformer-ft": "KP-Transformer as published, trained further to match clips and captions",
+    "paper-transformer-ft-template": "KP-Transformer as published, trained further on captions whose objects are "
+    "blanked",
+    "paper-fuser": "Knowledge Fuser as published: patcher and backbone joined by cross-attention (VTC)",
+    "paper-fuser-template": "Knowledge Fuser as published, trained on captions whose objects are blanked",
+    "paper-side-tuning": "side-tuning as published: a weighted sum of patcher and backbone vectors (VTC)",
+    "paper-side-tuning-template": "side-tuning as published, trained on captions whose objects are blanked",
+    "paper-nextqa-patcher": "Knowledge Patcher as published, trained on questions and the antonyms of their answers",
+    "paper-nextqa-ft": "Knowledge Patcher as published, trained on questions alone (KP-FT)",
+    "paper-nextqa-transformer": "KP-Transformer as published, trained on questions",
+    "paper-nextqa-fuser": "Knowledge Fuser as published, trained on questions",
+    "paper-nextqa-side-tuning": "side-tuning as published, trained on questions",
     "ensemble": "the scores of patcher and backbone, added with a weight",
 }
 """What the models of known names are."""
+
+
+METHODS = {
+    "softmax-sum": "{model} and the backbone: the sum of their probabilities over the candidates of a query",
+    "score-sum": "{model} and the backbone: the sum of their scores, with a weight",
+    "two-step": "{model} ordering the backbone's best candidates again",
+}
+"""What a model is under a method that puts the backbone beside it: its name is "model [method]"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +88,7 @@ class Roles:
 
         The full patcher, else the first ablation of it, else the only patched model there is, whatever its name.
         """
+        scored = [name for name in scored if not name.endswith("]")]
         known = next((name for name in PATCHED if name in self.patched and name in scored), None)
         others = [name for name in self.patched if name not in COMBINED and name in scored]
         return known or (others[0] if self.recorded and len(others) == 1 else None)
@@ -67,6 +99,9 @@ class Roles:
             return GLOSSES[name].replace("the same, trained", "Knowledge Patcher, trained")
         if name in GLOSSES:
             return GLOSSES[name]
+        model, _, method = name.removesuffix("]").rpartition(" [")
+        if model and method in METHODS:
+            return METHODS[method].format(model=model)
         if name in self.plain:
             return "a model as it came, frozen"
         return f"a patched model: an adapter on {self.on[name]}" if name in self.on else "a model given by the user"
