@@ -11,7 +11,8 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 PROBES = ("antonym", "reversal", "object")
 RETRIEVALS = ("text_to_video", "video_to_text", "video_to_action")
-TASKS = PROBES + RETRIEVALS
+QUESTIONS = ("questions",)
+TASKS = PROBES + RETRIEVALS + QUESTIONS
 
 
 class PaxionError(ValueError):

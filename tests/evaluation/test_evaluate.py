@@ -14,9 +14,11 @@ from torch import Tensor
 from paxion.backbones.base import BackboneEncoder, Features, normalise
 from paxion.evaluation.evaluate import Evaluation, evaluate
 from paxion.features.store import FeatureStore, StoreSpec
-from paxion.records import PROBES, TASKS, PaxionError, Sample
+from paxion.records import PROBES, RETRIEVALS, PaxionError, Sample
 from paxion.results import Missed
 from paxion.video.controls import CONTROLS, frame_order
+
+ASKED = PROBES + RETRIEVALS
 
 
 def vectors_of(texts: Sequence[str], dim: int) -> Tensor:
@@ -146,7 +148,7 @@ def test_every_similarity_by_hand(tested):
 
 
 def test_the_batch_and_the_other_tasks_change_nothing(tested):
-    whole = run(tested, OrderedEncoder(), tasks=TASKS, controls=("none", "shuffled"))
+    whole = run(tested, OrderedEncoder(), tasks=ASKED, controls=("none", "shuffled"))
     parts = run(tested, OrderedEncoder(), tasks=("antonym",), controls=("none", "shuffled"), batch=5)
     for one, other in zip((r for r in whole.rows if r.task == "antonym"), parts.rows, strict=True):
         assert (one.id, one.control, one.credit) == (other.id, other.control, other.credit)
@@ -167,8 +169,8 @@ def test_the_seed_draws_the_shuffle_and_nothing_else(tested):
 
 
 def test_retrieval_is_scored_without_controls_only(tested):
-    found = run(tested, OrderedEncoder(), tasks=TASKS, controls=("none", "middle"))
-    assert {score.task for score in found.scores} == set(TASKS)
+    found = run(tested, OrderedEncoder(), tasks=ASKED, controls=("none", "middle"))
+    assert {score.task for score in found.scores} == set(ASKED)
     assert {s.control for s in found.scores if s.task not in PROBES} == {"none"}
     assert {(s.task, s.control) for s in found.scores if s.task in PROBES} == {
         (task, control) for task in PROBES for control in ("none", "middle")

@@ -10,15 +10,9 @@ from hypothesis import strategies as st
 
 from paxion.backbones.base import normalise
 from paxion.evaluation import retrieval
-from paxion.evaluation.retrieval import (
-    average_precision,
-    expected_rank,
-    expected_recall,
-    rank,
-    text_to_video,
-    video_to_action,
-    video_to_text,
-)
+from paxion.evaluation import scores as tiles
+from paxion.evaluation.ranking import average_precision, expected_rank, expected_recall, rank
+from paxion.evaluation.retrieval import text_to_video, video_to_action, video_to_text
 from paxion.records import PaxionError, Sample
 from paxion.similarity import similarity
 
@@ -94,9 +88,10 @@ def test_average_precision_by_hand():
     assert average_precision(scores, relevant) == pytest.approx((1 / 1 + 2 / 4) / 2)
 
 
-@pytest.mark.parametrize("chunk", [1, 10_000])
-def test_recall_is_that_of_a_full_sort(monkeypatch, chunk):
-    monkeypatch.setattr(retrieval, "CHUNK", chunk)
+@pytest.mark.parametrize(("clips", "products"), [(1, 1), (7, 7 * 3 * 4), (512, 10_000)])
+def test_recall_is_that_of_a_full_sort(monkeypatch, clips, products):
+    monkeypatch.setattr(tiles, "CLIPS", clips)
+    monkeypatch.setattr(tiles, "PRODUCTS", products)
     rows, video = samples(40, 25), vectors(40, 3, 8)
     text = texts(*(f"c{i}" for i in range(25)))
     names = list(text)
@@ -167,7 +162,8 @@ def test_mean_average_precision_does_not_depend_on_chunks(monkeypatch):
     rows, video, text = samples(30, 5, 6), vectors(30, 2, 8), texts(*(f"t{i}" for i in range(6)))
     whole = video_to_action(video, rows, text, **RUN)
     assert list(values(whole)) == ["R@1", "R@5", "mAP"]
-    monkeypatch.setattr(retrieval, "CHUNK", 1)
+    monkeypatch.setattr(tiles, "CLIPS", 4)
+    monkeypatch.setattr(tiles, "PRODUCTS", 20)
     assert values(video_to_action(video, rows, text, **RUN)) == pytest.approx(values(whole))
 
 

@@ -1,40 +1,25 @@
-"""One encoder, one data set: every probe, control and retrieval asked for, from cached features."""
+"""One encoder, one data set: every probe, control, retrieval and question asked for, from cached features."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 
-import torch
-from torch import Tensor
-
-from paxion.backbones.base import Encoder, Features, text_vectors
-from paxion.evaluation.probes import Choices, antonym_scores, object_scores, probe_rows, probe_score, reversal_scores
-from paxion.evaluation.retrieval import text_to_video, video_to_action, video_to_text
+from paxion.backbones.base import Encoder, temperature_of
+from paxion.evaluation.clips import clip_vectors
+from paxion.evaluation.clips import mirror as mirror
+from paxion.evaluation.methods import Mix
+from paxion.evaluation.published import published_task
+from paxion.evaluation.questions import unknown_hard
+from paxion.evaluation.scoring import Evaluation as Evaluation
+from paxion.evaluation.scoring import Seen, score_task
+from paxion.evaluation.settings import DEFAULT, Settings
+from paxion.evaluation.texts import texts_of
 from paxion.features.source import FeatureSource
-from paxion.features.spec import BLIND
-from paxion.records import TASKS, PaxionError, Row, Sample, Score, unknown_name
+from paxion.records import PROBES, RETRIEVALS, TASKS, PaxionError, Sample, unknown_name
 from paxion.results import Missed
-from paxion.video.controls import CONTROLS, frame_order
-
-MIRRORS = {"none": "reversed", "reversed": "none", "first": "last", "last": "first", BLIND: BLIND}
-"""What a reversed clip shows under a control, said as a control of the clip itself."""
-RETRIEVERS = {"text_to_video": text_to_video, "video_to_text": video_to_text, "video_to_action": video_to_action}
-
-
-@dataclass
-class Evaluation:
-    """Scores and rows, and what could not be scored."""
-
-    scores: list[Score] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-    missed: list[Missed] = field(default_factory=list)
-
-    def add(self, other: Evaluation) -> None:
-        """Take over another evaluation's results; a miss that is known already is not listed twice."""
-        self.scores += other.scores
-        self.rows += other.rows
-        self.missed += [miss for miss in other.missed if miss not in self.missed]
+from paxion.video.controls import CONTROLS
 
 
 def evaluate(
@@ -44,55 +29,78 @@ def evaluate(
     samples: Sequence[Sample],
     *,
     data: str,
-    tasks: Sequence[str] = TASKS,
+    tasks: Sequence[str] = PROBES + RETRIEVALS,
     controls: Sequence[str] = ("none",),
     seed: int = 0,
     reasons: Mapping[str, str] | None = None,
     batch: int = 256,
     device: str = "cpu",
+    settings: Settings = DEFAULT,
+    beside: Encoder | None = None,
 ) -> Evaluation:
     """Score an encoder on the samples whose clip the source has (keys: sample id to key; reasons: why one is missing).
 
-    Probes are scored under every control, retrieval on the clips as they are. The reversal probe compares the
-    controlled clip with the controlled reversal: under `first`, the first frame with the last one. Shuffled frames are
-    drawn from the sample id and the seed, by backbones whose features can be reordered; for others there is one
+    Probes and questions are scored under every control, retrieval on the clips as they are. The reversal probe compares
+    the controlled clip with the controlled reversal: under `first`, the first frame with the last one. Shuffled frames
+    are drawn from the sample id and the seed, by backbones whose features can be reordered; for others there is one
     shuffled clip and no shuffled reversal: their reversal probe is missed under that control.
-    Raises PaxionError for an unknown task or control.
+    settings: candidates, prompts, protocol and method (see `Settings`). beside: the unpatched backbone on the same
+    source, which every method but `plain` needs; the model's name in the results then says the method.
+    Vectors of many clips lie in a temporary file (see `clips.clip_vectors`).
+    Raises PaxionError for an unknown task or control, and for a method without the backbone beside it.
     """
     for kind, names, known in (("task", tasks, TASKS), ("control", controls, CONTROLS)):
         for name in names:
             if name not in known:
                 raise unknown_name(kind, name, known)
+    method, paper = settings.method, settings.protocol == "paper"
+    encoders = [encoder] if method.kind == "plain" else [encoder, beside]
+    both = [each for each in encoders if each is not None]
+    if len(both) < len(encoders):
+        raise PaxionError(f"got the method {method.kind} without a backbone, expected its encoder as `beside`")
     result = Evaluation(missed=unreadable(samples, keys, data, reasons or {}))
     present = [sample for sample in samples if sample.id in keys]
     if not present:
         raise PaxionError(f"none of the {len(samples)} clips of {data} can be read; check the manifest's paths")
-    texts = [t for s in present for t in (s.caption, s.antonym, s.replaced, s.template) if t is not None]
-    text = text_vectors(encoder, texts)
+    if paper:
+        # As published, the text of a clip that is missing stays a candidate.
+        absent = [sample.caption for sample in samples if sample.id not in keys]
+        settings = replace(settings, texts=tuple(dict.fromkeys([*settings.texts, *absent])))
+    result.notes = notes(present, tasks, settings, data)
+    texts = [texts_of(each, present, tasks, settings) for each in both]
+    divisors = [temperature_of(each) for each in both] if paper or method.kind == "softmax-sum" else []
+    applied = [task for task in tasks if not (task in PROBES and method.kind == "two-step")]
+    result.missed += [
+        Missed(data, task, "two-step does not apply to a choice of two", len(present))
+        for task in tasks
+        if task not in applied
+    ]
+    if "questions" in applied:
+        result.missed += unknown_hard(samples, settings.hard, data)
     for control in controls:
+        asked = [task for task in applied if task not in RETRIEVALS or control == "none"]
         turns = source.reorderable or mirror(control, source.spec.frames) is not None
-        both = "reversal" in tasks and turns
-        clips, backwards = _vectors(encoder, source, keys, present, control, both, seed, batch, device)
-        labels = {"model": encoder.name, "data": data, "control": control, "seed": seed}
-        for task in tasks:
-            if task in RETRIEVERS:
-                if control == "none":
-                    found = RETRIEVERS[task](clips, present, text, model=encoder.name, data=data, seed=seed)
-                    result.scores += found.scores
-                    result.rows += found.rows
-                    result.missed += [Missed(data, task, why, count) for why, count in found.skipped.items()]
-                continue
-            if task == "reversal" and not turns:
-                why = f"reversal under {control} needs a per-frame backbone"
-                result.missed.append(Missed(data, task, why, sum(s.reversible is not False for s in present)))
-                continue
-            choices = _choose(task, clips, backwards, present, text)
-            if control == controls[0]:
-                result.missed += [Missed(data, task, why, count) for why, count in choices.skipped.items()]
-            rows = probe_rows(choices, present, **labels)  # type: ignore[arg-type]
-            if rows:
-                result.rows += rows
-                result.scores.append(probe_score(rows))
+        if "reversal" in asked and not turns:
+            why = f"reversal under {control} needs a per-frame backbone"
+            result.missed.append(Missed(data, "reversal", why, sum(s.reversible is not False for s in present)))
+            asked.remove("reversal")
+        if not asked:
+            continue
+        vectors = clip_vectors(
+            both, source, keys, present, control=control, backwards="reversal" in asked, seed=seed, batch=batch,
+            device=device,
+        )  # fmt: skip
+        mix = None
+        if len(both) > 1:
+            clips, backwards = vectors[1]
+            mix = Mix(method, clips, texts[1].text, backwards, texts[1].actions, *divisors)
+        clips, backwards = vectors[0]
+        seen = Seen(method.named(encoder.name), data, present, control, seed, clips, backwards, texts[0], mix)
+        for task in asked:
+            found = published_task(task, seen, settings, divisors) if paper else score_task(task, seen, settings)
+            if task not in RETRIEVALS and control != controls[0]:
+                found.missed = []
+            result.add(found)
     return result
 
 
@@ -107,56 +115,20 @@ def unreadable(
     return [Missed(data, "all", f"clip cannot be read{first}", len(absent), absent[:5])]
 
 
-def _choose(
-    task: str, clips: Tensor, backwards: Tensor | None, samples: Sequence[Sample], text: Mapping[str, Tensor]
-) -> Choices:
-    if task == "reversal":
-        assert backwards is not None
-        return reversal_scores(clips, backwards, samples, text)
-    return (antonym_scores if task == "antonym" else object_scores)(clips, samples, text)
-
-
-def _vectors(
-    encoder: Encoder,
-    source: FeatureSource,
-    keys: Mapping[str, str],
-    samples: Sequence[Sample],
-    control: str,
-    both: bool,
-    seed: int,
-    batch: int,
-    device: str,
-) -> tuple[Tensor, Tensor | None]:
-    """Vectors (B, Q, D) of the clips under a control and, if both, of the same clips played backwards."""
-    forward: list[Tensor] = []
-    backward: list[Tensor] = []
-    for start in range(0, len(samples), batch):
-        part = samples[start : start + batch]
-        wanted = [keys[sample.id] for sample in part]
-        seeds = [f"{sample.id}/{seed}" for sample in part]
-        forward.append(_encode(encoder, source.read(wanted, control, seeds), device))
-        if both:
-            backward.append(_encode(encoder, _turned(source, wanted, control, seeds), device))
-    return torch.cat(forward), torch.cat(backward) if both else None
-
-
-def mirror(control: str, frames: int) -> str | None:
-    """The control of a clip that shows what its reversal shows under `control`; None if there is none."""
-    if control == "middle" and frames % 2:
-        return control
-    return MIRRORS.get(control)
-
-
-def _turned(source: FeatureSource, keys: Sequence[str], control: str, seeds: Sequence[str]) -> Features:
-    """The features of the reversed clips under a control."""
-    same = mirror(control, source.spec.frames)
-    if same is not None:
-        return source.read(keys, same, seeds)
-    orders = torch.stack([frame_order(control, source.spec.frames, seed) for seed in seeds])
-    return source.read(keys, "reversed").reordered(orders)
-
-
-def _encode(encoder: Encoder, features: Features, device: str) -> Tensor:
-    tokens = None if features.tokens is None else features.tokens.to(device)
-    with torch.inference_mode():
-        return encoder.encode_clips(Features(features.pooled.to(device), tokens)).float().cpu()
+def notes(samples: Sequence[Sample], tasks: Sequence[str], settings: Settings, data: str) -> list[str]:
+    """Lines about what the tasks make of the data: captions that several clips share, and the protocol."""
+    found = []
+    counts = Counter(sample.caption for sample in samples)
+    shared = sum(count for count in counts.values() if count > 1)
+    if shared and {"text_to_video", "video_to_text"} & set(tasks):
+        captions = sum(count > 1 for count in counts.values())
+        found.append(
+            f"{data}: {shared} of {len(samples)} clips share their caption with another one ({captions} captions); all "
+            "clips of a caption are right for it"
+        )
+    if settings.protocol == "paper":
+        found.append(
+            f"{data}: scored as the published code does, by probabilities: ties of antonym and object count as right, "
+            "those of reversal are a coin drawn from sample and seed, equal candidates are ordered by their place"
+        )
+    return found

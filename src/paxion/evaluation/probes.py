@@ -1,4 +1,4 @@
-"""Probes: one choice between right and wrong per sample. The tie rule of all evaluations lives here."""
+"""Probes: one choice between right and wrong per sample."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from paxion.evaluation.methods import TIE as TIE
+from paxion.evaluation.methods import Mix, mixed
+from paxion.evaluation.scores import choice_scores
+from paxion.evaluation.scores import require_finite as require_finite
 from paxion.evaluation.statistics import estimate
 from paxion.records import PaxionError, Row, Sample, Score
 from paxion.similarity import paired_similarity
 
-TIE = 1e-5
-"""Two similarities that are no further apart count as equal: float32 noise must not decide a choice."""
+CLIPS = 1024
+"""Clips that are scored at a time."""
 
 
 @dataclass(frozen=True)
@@ -40,35 +44,53 @@ def credits(right: Tensor, wrong: Tensor) -> Tensor:
     return torch.where(difference.abs() <= TIE, 0.5, (difference > 0).double())
 
 
-def antonym_scores(video: Tensor, samples: Sequence[Sample], text: Mapping[str, Tensor]) -> Choices:
+def antonym_scores(
+    video: Tensor, samples: Sequence[Sample], text: Mapping[str, Tensor], mix: Mix | None = None
+) -> Choices:
     """Caption against antonym, for the clips that have one.
 
-    video: (B, Q, D), one entry a sample. text: the vector (D,) of every caption and antonym.
+    video: (B, Q, D), one entry a sample. text: the vector (D,) of every caption and antonym. mix: the backbone beside.
     Raises PaxionError for a text without a vector or a similarity that is not finite.
     """
-    return _foil_scores("antonym", "antonym", video, samples, text)
+    return _foil_scores("antonym", "antonym", video, samples, text, mix)
 
 
-def object_scores(video: Tensor, samples: Sequence[Sample], text: Mapping[str, Tensor]) -> Choices:
+def object_scores(
+    video: Tensor, samples: Sequence[Sample], text: Mapping[str, Tensor], mix: Mix | None = None
+) -> Choices:
     """Caption against the caption with an object replaced. Arguments and errors as for `antonym_scores`."""
-    return _foil_scores("object", "replaced", video, samples, text)
+    return _foil_scores("object", "replaced", video, samples, text, mix)
 
 
 def reversal_scores(
-    video: Tensor, reversed_video: Tensor, samples: Sequence[Sample], text: Mapping[str, Tensor]
+    video: Tensor,
+    reversed_video: Tensor,
+    samples: Sequence[Sample],
+    text: Mapping[str, Tensor],
+    mix: Mix | None = None,
 ) -> Choices:
     """The clip against its reversal, given the caption, for all samples but those with `reversible` false.
 
-    video, reversed_video: (B, Q, D). text: the vector (D,) of every caption. Errors as for `antonym_scores`.
+    video, reversed_video: (B, Q, D). text: the vector (D,) of every caption. mix: the backbone beside, with the
+    reversed clips. Errors as for `antonym_scores`.
     """
     _same_length(video, samples)
     _same_length(reversed_video, samples)
     kept = [i for i, sample in enumerate(samples) if sample.reversible is not False]
     skipped = {"not reversible": len(samples) - len(kept)} if len(kept) < len(samples) else {}
-    captions = stacked(text, [samples[i].caption for i in kept], video)
-    right = paired_similarity(video[kept].float(), captions)
-    wrong = paired_similarity(reversed_video[kept].float(), captions)
-    return _checked(Choices("reversal", tuple(kept), right, wrong, skipped), samples)
+    parts = []
+    for part in _parts(kept):
+        captions, ids = [samples[i].caption for i in part], [samples[i].id for i in part]
+        scores = _both_ways(video, reversed_video, part, captions, text)
+        require_finite(scores, ids)
+        if mix is not None:
+            if mix.backwards is None:
+                raise ValueError("got a backbone without reversed clips, expected them for the reversal probe")
+            beside = _both_ways(mix.video, mix.backwards, part, captions, mix.text)
+            require_finite(beside, ids)
+            scores = mixed(mix, scores, beside)
+        parts.append(scores)
+    return _choices("reversal", kept, parts, skipped)
 
 
 def probe_rows(
@@ -123,34 +145,40 @@ def stacked(text: Mapping[str, Tensor], wanted: Sequence[str], video: Tensor) ->
     return torch.stack([text[name] for name in wanted]).to(video.device).float()
 
 
-def require_finite(scores: Tensor, ids: Sequence[str]) -> None:
-    """Raise PaxionError naming the first id (one a row of `scores`) with a similarity that is NaN or infinite."""
-    broken = ~torch.isfinite(scores).flatten(1).all(1)
-    if broken.any():
-        first = int(broken.nonzero()[0])
-        bad = scores[first].flatten()
-        value = bad[~torch.isfinite(bad)][0].item()
-        raise PaxionError(
-            f'sample "{ids[first]}": got a similarity of {value}, expected a finite number; '
-            "check the clip and its features, and the checkpoint for NaN"
-        )
-
-
-def _foil_scores(task: str, foil: str, video: Tensor, samples: Sequence[Sample], text: Mapping[str, Tensor]) -> Choices:
+def _foil_scores(
+    task: str, foil: str, video: Tensor, samples: Sequence[Sample], text: Mapping[str, Tensor], mix: Mix | None
+) -> Choices:
     _same_length(video, samples)
     foils: list[str | None] = [getattr(sample, foil) for sample in samples]
     kept = [i for i, wrong in enumerate(foils) if wrong is not None]
     reasons = Counter(f"no {foil}" for wrong in foils if wrong is None)
-    clips = video[kept].float()
-    right = paired_similarity(clips, stacked(text, [samples[i].caption for i in kept], video))
-    wrong = paired_similarity(clips, stacked(text, [name for name in foils if name is not None], video))
-    return _checked(Choices(task, tuple(kept), right, wrong, dict(reasons)), samples)
+    parts = []
+    for part in _parts(kept):
+        texts = [said for i in part for said in (samples[i].caption, foils[i] or "")]
+        asked = stacked(text, texts, video).view(len(part), 2, -1)
+        other = None
+        if mix is not None:
+            clips = mix.video[part].float()
+            other = clips, stacked(mix.text, texts, clips).view(len(part), 2, -1)
+        parts.append(choice_scores(video[part], asked, [samples[i].id for i in part], mix, other))
+    return _choices(task, kept, parts, dict(reasons))
 
 
-def _checked(choices: Choices, samples: Sequence[Sample]) -> Choices:
-    both = torch.stack([choices.right, choices.wrong], dim=1)
-    require_finite(both, [samples[i].id for i in choices.kept])
-    return choices
+def _both_ways(
+    video: Tensor, backwards: Tensor, part: Sequence[int], captions: Sequence[str], text: Mapping[str, Tensor]
+) -> Tensor:
+    """Scores (b, 2) of clips and of their reversals against the clips' captions."""
+    asked = stacked(text, captions, video)
+    return torch.stack([paired_similarity(clips[part].float(), asked) for clips in (video, backwards)], 1)
+
+
+def _choices(task: str, kept: Sequence[int], parts: Sequence[Tensor], skipped: dict[str, int]) -> Choices:
+    scores = torch.cat(list(parts)) if parts else torch.zeros(0, 2)
+    return Choices(task, tuple(kept), scores[:, 0], scores[:, 1], skipped)
+
+
+def _parts(kept: Sequence[int]) -> list[list[int]]:
+    return [list(kept[start : start + CLIPS]) for start in range(0, len(kept), CLIPS)]
 
 
 def _same_length(video: Tensor, samples: Sequence[Sample]) -> None:

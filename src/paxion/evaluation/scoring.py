@@ -1,0 +1,107 @@
+"""All tasks of one model under one control, from the vectors of clips and texts: the default protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from paxion.evaluation.methods import Mix
+from paxion.evaluation.probes import (
+    Choices,
+    antonym_scores,
+    object_scores,
+    probe_rows,
+    probe_score,
+    reversal_scores,
+)
+from paxion.evaluation.questions import question_parts, question_results, question_rows, question_scores, questions_of
+from paxion.evaluation.retrieval import Retrieval, text_to_video, video_to_action, video_to_text
+from paxion.evaluation.settings import Settings
+from paxion.evaluation.texts import Texts
+from paxion.records import PROBES, Row, Sample, Score
+from paxion.results import Missed
+
+
+@dataclass
+class Evaluation:
+    """Scores and rows, and what could not be scored."""
+
+    scores: list[Score] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    missed: list[Missed] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What a reader should know of the data and the protocol, a line each."""
+
+    def add(self, other: Evaluation) -> None:
+        """Take over another evaluation's results; a miss or note that is known already is not listed twice."""
+        self.scores += other.scores
+        self.rows += other.rows
+        self.missed += [miss for miss in other.missed if miss not in self.missed]
+        self.notes += [note for note in other.notes if note not in self.notes]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The samples of a data set whose clips were seen under a control, and what a model makes of them."""
+
+    model: str
+    """What results call it."""
+    data: str
+    samples: Sequence[Sample]
+    control: str
+    seed: int
+    clips: Tensor
+    """(B, Q, D)"""
+    backwards: Tensor | None
+    """(B, Q, D) of the reversals, where they are asked for."""
+    texts: Texts
+    mix: Mix | None = None
+
+
+def score_task(task: str, seen: Seen, settings: Settings) -> Evaluation:
+    """Scores, rows and misses of one task."""
+    if task == "questions":
+        return _questions(seen, settings)
+    if task in PROBES:
+        choices = probe_choices(task, seen)
+        rows = probe_rows(choices, seen.samples, model=seen.model, data=seen.data, control=seen.control, seed=seen.seed)
+        missed = [Missed(seen.data, task, why, count) for why, count in choices.skipped.items()]
+        return Evaluation([probe_score(rows)] if rows else [], rows, missed)
+    found = _retrieve(task, seen, settings)
+    return Evaluation(found.scores, found.rows, misses(task, seen.data, found.skipped, found.examples))
+
+
+def misses(task: str, data: str, skipped: dict[str, int], examples: dict[str, tuple[str, ...]]) -> list[Missed]:
+    """What a retrieval left out."""
+    return [Missed(data, task, why, count, examples.get(why, ())) for why, count in skipped.items()]
+
+
+def probe_choices(task: str, seen: Seen) -> Choices:
+    """The two scores of every choice of a probe."""
+    if task == "reversal":
+        assert seen.backwards is not None
+        return reversal_scores(seen.clips, seen.backwards, seen.samples, seen.texts.text, seen.mix)
+    choose = antonym_scores if task == "antonym" else object_scores
+    return choose(seen.clips, seen.samples, seen.texts.text, seen.mix)
+
+
+def _retrieve(task: str, seen: Seen, settings: Settings) -> Retrieval:
+    if task == "video_to_action":
+        return video_to_action(
+            seen.clips, seen.samples, seen.texts.actions, model=seen.model, data=seen.data, control=seen.control,
+            seed=seen.seed, mix=seen.mix, labels=settings.labels, per_action=settings.per_action,
+        )  # fmt: skip
+    retrieve = text_to_video if task == "text_to_video" else video_to_text
+    return retrieve(
+        seen.clips, seen.samples, seen.texts.text, model=seen.model, data=seen.data, control=seen.control,
+        seed=seen.seed, mix=seen.mix, extra=settings.texts,
+    )  # fmt: skip
+
+
+def _questions(seen: Seen, settings: Settings) -> Evaluation:
+    asked = questions_of(seen.samples, seen.data)
+    scores = question_scores(seen.clips, asked, seen.texts.text, settings, seen.mix)
+    rows, ties = question_rows(scores, asked, model=seen.model, data=seen.data, control=seen.control, seed=seen.seed)
+    return Evaluation(question_results(rows, ties, question_parts(asked, settings.hard)), rows, list(asked.missed))
