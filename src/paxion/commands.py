@@ -165,7 +165,7 @@ def report(console: Console, run: Path) -> int:
 def show(console: Console, results: Results) -> None:
     """Print the table and the verdict."""
     print_table(console, results.scores, results.provenance)
-    console.print(verdict(results.scores, results.provenance), highlight=False)
+    console.print(verdict(results.scores, results.provenance), highlight=False, markup=False)
     for miss in results.provenance["missed"]:
         entry = miss if isinstance(miss, dict) else asdict(miss)
         say(console, "not scored: {count} of {data} ({task}): {reason}".format(**entry))

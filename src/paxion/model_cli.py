@@ -1,4 +1,4 @@
-"""Subcommands about models: probe, models, check, import and export. One dataclass each; heavy imports elsewhere."""
+"""Subcommands about models: models, check, import and export. One dataclass each; heavy imports elsewhere."""
 
 from __future__ import annotations
 
@@ -8,39 +8,20 @@ from typing import Annotated
 
 import tyro
 
-from paxion.records import TASKS
-
-
-@dataclass(frozen=True)
-class Probe:
-    """Probe models on a manifest: antonym, reversal, object, retrieval, with controls."""
-
-    manifest: Annotated[Path, tyro.conf.Positional]
-    models: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--model"])] = ("backbone",)
-    """`backbone`, names of backbones (see paxion models), folders made by paxion patch, fuse or import. Several at once
-    are compared in one table."""
-    out: Path = Path("runs/probe")
-    """Folder of the run: results.json, samples.jsonl, report.html."""
-    split: str = "test"
-    """train, val or test."""
-    tasks: tuple[str, ...] = TASKS
-    """Some of antonym, reversal, object, text_to_video, video_to_text, video_to_action."""
-    controls: tuple[str, ...] = ("none",)
-    """none, first, middle, last, shuffled, blind; or `all`."""
-    sampler: str | None = None
-    """Which frames are taken: midpoint, endpoints or paper. Default: those that the adapters were trained on, else
-    midpoint."""
-    backbone: str | None = None
-    """What `backbone` stands for, and what adapters are put on. Default: what an adapter was trained on, else world."""
-    store: Path = Path("features")
-    """Folder of the feature store, filled where it lacks clips."""
-    seed: int = 0
-    """Decides the order under the control `shuffled`, and is named in the results."""
-
 
 @dataclass(frozen=True)
 class Models:
     """List the kinds of backbone, their options, and known models with their sizes."""
+
+    cost: tuple[str, ...] | None = None
+    """Instead: parameters and multiply-adds of these backbones and of what can be put on them. Without names: of the
+    known ones, whose weights are never needed."""
+    recipe: str = "paper-dvdm"
+    """With --cost: whose sizes patcher and fuser have, see paxion patch."""
+    rank: int = 8
+    """With --cost: of the low-rank update, see paxion lora."""
+    json: bool = False
+    """With --cost: print a JSON list."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +65,6 @@ class Export:
 
 
 MODEL_FUNCTIONS: dict[type, str] = {
-    Probe: "probe",
     Models: "list_models",
     Check: "check",
     Import: "import_checkpoint",

@@ -15,19 +15,16 @@ from rich.table import Table
 from paxion.backbones.base import Backbone, BackboneEncoder, Encoder
 from paxion.backbones.catalogue import CATALOGUE
 from paxion.backbones.load import OPTIONS, SCHEMES, absolute, lasting, load_backbone
-from paxion.commands import compute_features, device, page, say, show
-from paxion.evaluation.evaluate import Evaluation, evaluate, mirror
+from paxion.backbones.low_rank import LowRankEncoder, is_low_rank, load_low_rank, read_low_rank
+from paxion.commands import device, say
+from paxion.cost_commands import print_costs
 from paxion.evaluation.separation import PAIRS
 from paxion.features.store import spec_of
-from paxion.files import make_folder
-from paxion.manifest import manifest_hash, read_manifest
+from paxion.manifest import read_manifest
 from paxion.patching.checkpoint import CARD, adapter_backbone, adapter_name, adapter_sampler, load_adapter
 from paxion.patching.exchange import export_official, import_official
-from paxion.records import SPLITS, TASKS, PaxionError, Sample, unknown_name
-from paxion.results import Results, provenance, write_results
+from paxion.records import PaxionError, unknown_name
 from paxion.testing import check_encoder
-from paxion.video.controls import CONTROLS
-from paxion.video.sample import SAMPLERS
 from paxion.world.generate import WorldPlan, draw_split
 
 DEFAULT = "world"
@@ -50,18 +47,40 @@ class OnBackbone:
 def load_models(names: Sequence[str], backbone: str | None = None) -> list[OnBackbone]:
     """Models by name, grouped by their backbone, which is loaded once.
 
-    names: `backbone`, names that `load_backbone` knows, adapter folders.
+    names: `backbone`, names that `load_backbone` knows, adapter folders. "mine=runs/patcher" is called "mine".
     backbone: what `backbone` stands for and what adapters are put on; by default what the adapters were trained on.
 
-    Raises PaxionError for an unknown name, and when `backbone` could be one of several.
+    Raises PaxionError for an unknown name, when `backbone` could be one of several, and when two would be called alike.
     """
     if not names:
         raise PaxionError("got no models, expected `backbone`, names of backbones, or folders of adapters")
+    called = [titled(name) for name in names]
+    groups = _loaded([name for _, name in called], [title for title, _ in called], backbone)
+    own = [encoder.name for on in groups for encoder in on.encoders]
+    if again := [name for name in own if own.count(name) > 1]:
+        raise PaxionError(
+            f"got two models called {again[0]!r}, expected names that differ; name them: mine={names[-1]}"
+        )
+    return groups
+
+
+def titled(name: str) -> tuple[str | None, str]:
+    """What a model is to be called (None: its own name) and where it is: "mine=runs/kp" is ("mine", "runs/kp")."""
+    title, sign, rest = name.partition("=")
+    # Names of backbones have options ("world,frames=5"), and a folder may have such a name itself.
+    if not sign or not rest or re.search(r"[:,/]", title) or Path(name).exists():
+        return None, name
+    if not title.strip():
+        raise PaxionError(f"got the model {name!r}, expected a name before the =, as in mine={rest}")
+    return title.strip(), rest
+
+
+def _loaded(names: Sequence[str], called: Sequence[str | None], backbone: str | None) -> list[OnBackbone]:
     adapters = [name for name in names if _is_adapter(name)]
-    sources = {name: absolute(backbone or adapter_backbone(Path(name)) or DEFAULT) for name in adapters}
-    titles = [adapter_name(Path(name)) for name in adapters]
+    sources = {name: absolute(backbone or _trained_on(Path(name)) or DEFAULT) for name in adapters}
+    titles = [Path(name).name if is_low_rank(Path(name)) else adapter_name(Path(name)) for name in adapters]
     groups: dict[str, OnBackbone] = {}
-    for name in names:
+    for name, own in zip(names, called, strict=True):
         if name == "backbone" and backbone is None and len(set(sources.values())) > 1:
             several = " and ".join(sorted(set(sources.values())))
             raise PaxionError(f"got `backbone` beside adapters of {several}; name the backbone that you mean instead")
@@ -69,6 +88,13 @@ def load_models(names: Sequence[str], backbone: str | None = None) -> list[OnBac
             source = absolute(backbone or next(iter(sources.values()), DEFAULT))
         else:
             source = sources[name] if name in sources else absolute(name)
+        if name in sources and is_low_rank(Path(name)):
+            # Its weights are its own: a backbone beside the one that it was trained on.
+            title = Path(name).name if titles.count(Path(name).name) == 1 else name
+            updated, told = load_low_rank(name, base=backbone, device=device()), read_low_rank(Path(name))
+            on = OnBackbone(updated, [LowRankEncoder(own or title, updated, f"{told.backbone} {told.revision}")])
+            groups[f"lora:{own or name}"] = on
+            continue
         if source not in groups:
             try:
                 loaded = load_backbone(source, device())
@@ -83,22 +109,25 @@ def load_models(names: Sequence[str], backbone: str | None = None) -> list[OnBac
         if name in sources:
             encoder = load_adapter(Path(name), on.backbone, device())
             # Two adapters of one recipe are two models: both are called by their folders.
-            on.encoders.append(replace(encoder, name=name) if titles.count(encoder.name) > 1 else encoder)
+            title = own or (name if titles.count(encoder.name) > 1 else encoder.name)
+            on.encoders.append(replace(encoder, name=title))
+        elif own:
+            on.encoders.append(BackboneEncoder(own, on.backbone))
         elif not any(isinstance(encoder, BackboneEncoder) for encoder in on.encoders):
             on.encoders.append(BackboneEncoder("backbone" if name == "backbone" else name, on.backbone))
     distinct = list({id(on): on for on in groups.values()}.values())
-    if len(distinct) > 1:
-        # A backbone's own name is shorter than what was typed, and does unless two share it.
-        taken = [on.backbone.name for on in distinct]
-        return [
-            OnBackbone(on.backbone, [_plain(encoder, on.backbone.name) for encoder in on.encoders])
-            if taken.count(on.backbone.name) == 1
-            else on
-            for on in distinct
-        ]
-    # With one backbone in the run its row is `backbone`, of which the page has most to say.
-    (on,) = distinct
-    return [OnBackbone(on.backbone, [_plain(encoder, "backbone") for encoder in on.encoders])]
+    taken = [on.backbone.name for on in distinct if not any(isinstance(each, LowRankEncoder) for each in on.encoders)]
+    # A backbone's own name is shorter than what was typed, and does unless two share it. With one backbone in the run
+    # its row is `backbone`, of which the page has most to say.
+    return [
+        OnBackbone(
+            on.backbone,
+            [_plain(encoder, on.backbone.name if len(taken) > 1 else "backbone", called) for encoder in on.encoders],
+        )
+        if taken.count(on.backbone.name) == 1
+        else on
+        for on in distinct
+    ]
 
 
 def trained_sampler(names: Sequence[str]) -> str:
@@ -106,23 +135,36 @@ def trained_sampler(names: Sequence[str]) -> str:
 
     Raises PaxionError when they were trained on different ones.
     """
-    told = {sampler for name in names if _is_adapter(name) and (sampler := adapter_sampler(Path(name)))}
+    names = [titled(name)[1] for name in names]
+    told = {sampler for name in names if _is_adapter(name) and (sampler := _sampler(Path(name)))}
     if len(told) > 1:
         several = " and ".join(sorted(told))
         raise PaxionError(f"got adapters trained on frames by the samplers {several}; choose one with --sampler")
     return told.pop() if told else "midpoint"
 
 
-def _plain(encoder: Encoder, name: str) -> Encoder:
-    return replace(encoder, name=name) if isinstance(encoder, BackboneEncoder) else encoder
+def _trained_on(folder: Path) -> str | None:
+    return read_low_rank(folder).source if is_low_rank(folder) else adapter_backbone(folder)
+
+
+def _sampler(folder: Path) -> str | None:
+    return read_low_rank(folder).sampler if is_low_rank(folder) else adapter_sampler(folder)
+
+
+def _plain(encoder: Encoder, name: str, called: Sequence[str | None]) -> Encoder:
+    """A backbone's encoder under a name of the house, unless the user has named it."""
+    return (
+        replace(encoder, name=name) if isinstance(encoder, BackboneEncoder) and encoder.name not in called else encoder
+    )
 
 
 def _is_adapter(name: str) -> bool:
     """Whether a model's name is an adapter folder; raises PaxionError when it is nothing that is known."""
     is_backbone = name == "backbone" or name.partition(":")[0].partition(",")[0] in SCHEMES
     # A folder may bear the name of a scheme, as `paxion world` makes one.
-    if Path(name).is_dir() and (not is_backbone or (Path(name) / CARD).exists()):
-        if not (Path(name) / CARD).exists() and (Path(name) / "config.json").exists():
+    made = (Path(name) / CARD).exists() or is_low_rank(Path(name))
+    if Path(name).is_dir() and (not is_backbone or made):
+        if not made and (Path(name) / "config.json").exists():
             raise PaxionError(f"{name} is no adapter but looks like a Hugging Face model; did you mean hf:{name}?")
         return True
     if is_backbone:
@@ -134,82 +176,12 @@ def _is_adapter(name: str) -> bool:
     raise unknown_name("model", name, ["backbone", *SCHEMES, *near])
 
 
-def probe(
-    console: Console,
-    manifest: Path,
-    models: tuple[str, ...],
-    out: Path,
-    split: str,
-    tasks: tuple[str, ...],
-    controls: tuple[str, ...],
-    sampler: str | None,
-    backbone: str | None,
-    store: Path,
-    seed: int,
+def list_models(
+    console: Console, cost: tuple[str, ...] | None = None, recipe: str = "paper-dvdm", rank: int = 8, json: bool = False
 ) -> int:
-    """Probe models on one split of a manifest and write results, rows and the page."""
-    if split not in SPLITS:
-        raise unknown_name("split", split, SPLITS)
-    offered = [control for control in CONTROLS if control != "reversed"]
-    controls = tuple(offered) if "all" in controls else tuple(dict.fromkeys(controls))
-    tasks, models = tuple(dict.fromkeys(tasks)), tuple(dict.fromkeys(models))
-    for kind, names, known in (("task", tasks, TASKS), ("control", controls, offered)):
-        if not names:
-            raise PaxionError(f"got no {kind}, expected some of {', '.join(known)}")
-        for name in names:
-            if name not in known:
-                raise unknown_name(kind, name, known)
-    make_folder(out)
-    samples = [sample for sample in read_manifest(manifest) if sample.split == split]
-    if not samples:
-        raise PaxionError(f"{manifest} has no {split} rows; give another --split or manifest")
-    groups, sampler = load_models(models, backbone), sampler or trained_sampler(models)
-    if sampler not in SAMPLERS:
-        raise unknown_name("sampler", sampler, SAMPLERS)
-    by_data: dict[str, list[Sample]] = {}
-    for sample in samples:
-        by_data.setdefault(sample.source or manifest.stem, []).append(sample)
-    evaluation = Evaluation()
-    for on in groups:
-        mirrored = [other for control in controls if (other := mirror(control, on.backbone.frames))]
-        wanted = ("reversed", *controls, *mirrored)
-        extracted = compute_features(console, on.backbone, manifest, samples, store, controls=wanted, sampler=sampler)
-        for data, rows in by_data.items():
-            for encoder in on.encoders:
-                evaluation.add(
-                    evaluate(
-                        encoder, extracted.store, extracted.keys, rows,
-                        data=data, tasks=tasks, controls=controls, seed=seed, reasons=extracted.missed, device=device(),
-                    )
-                )  # fmt: skip
-    backbones = [{"name": on.backbone.name, "revision": on.backbone.revision} for on in groups]
-    described = {
-        "seed": seed,
-        "manifest": {"path": str(manifest), "hash": manifest_hash(manifest), "split": split},
-        "sampler": extracted.store.spec.sampler,
-        "backbone": backbones[0],
-        **({"backbones": backbones} if len(backbones) > 1 else {}),
-        "models": list(models),
-        "models_on": {
-            encoder.name: {
-                "backbone": f"{on.backbone.name} {on.backbone.revision}",
-                "adapter": not isinstance(encoder, BackboneEncoder),
-            }
-            for on in groups
-            for encoder in on.encoders
-        },
-        "missed": evaluation.missed,
-    }
-    results = Results(provenance(**described), evaluation.scores)
-    write_results(out, results, evaluation.rows)
-    show(console, results)
-    page(out, results, evaluation, by_data, manifest, seed)
-    say(console, f"the page: {out / 'report.html'}")
-    return 0
-
-
-def list_models(console: Console) -> int:
-    """Print the kinds of backbone, their options and known models with their sizes."""
+    """Print the kinds of backbone, their options and known models with their sizes; or what models cost."""
+    if cost is not None:
+        return print_costs(console, cost, recipe, rank, json)
     kinds = Table(title="Kinds of backbone")
     kinds.add_column("backbone", overflow="fold", min_width=26)
     kinds.add_column("what it is")

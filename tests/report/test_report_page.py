@@ -164,7 +164,6 @@ def test_missed_clips_are_listed(make_scores):
         (lambda s: s.control == "none", "No control was run"),
         (lambda s: s.data == "world-A", "Only one set of clips"),
         (lambda s: s.model == "backbone", "nothing to compare it with"),
-        (lambda s: s.task == "video_to_text", "No probe was scored"),
         (lambda s: s.control == "blind", "nothing was scored without a control"),
         (lambda s: s.model.startswith("text:"), "No model that sees clips"),
         (lambda s: False, "Nothing was scored"),
@@ -192,3 +191,17 @@ def test_page_that_cannot_be_written(tmp_path, make_scores):
     (tmp_path / "file").write_text("")
     with pytest.raises(PaxionError, match="cannot write"):
         write_page(tmp_path / "file" / "report.html", scores=make_scores(), provenance={})
+
+
+def test_a_run_without_probes_shows_its_own_tasks_and_nothing_of_probes(make_scores, make_score):
+    kept = [score for score in make_scores() if score.task == "video_to_text"]
+    parts = [
+        replace(make_score(model, f"questions{part}", 0.4), metric="accuracy")
+        for model in ("backbone", "fuser")
+        for part in ("", ":CW", ":hard")
+    ]
+    provenance = {"notes": ["two clips share a caption"], "missed": []}
+    text = Page(render_page(scores=[*kept, *parts], provenance=provenance)).text
+    assert "puts the right caption first for" in text and "answers 40.0 % of the questions right" in text
+    assert "two clips share a caption." in text and "Every kind of question on world-A" in text and "CW" in text
+    assert "antonym" not in text and "No control was run" not in text and "paxion inspect" in text

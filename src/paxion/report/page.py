@@ -14,13 +14,13 @@ from markupsafe import Markup
 
 from paxion.files import write_text
 from paxion.records import PROBES, Score
+from paxion.report.actions import details
 from paxion.report.plots import CONTROL_LABELS, Plot, accuracy_plot, controls_plot
 from paxion.report.roles import Roles, roles_of
 from paxion.report.sheets import Example, ExampleScore, compared, contact_sheet, data_uri
 from paxion.report.table import (
     CONTROLS,
     DATA_NOTES,
-    MAIN,
     RETRIEVAL,
     Cell,
     Column,
@@ -28,10 +28,12 @@ from paxion.report.table import (
     columns_with_numbers,
     counts,
     data_names,
+    is_downstream,
     look_up,
     main_table,
     model_names,
     percent,
+    tables_of,
 )
 from paxion.report.trust import trust
 from paxion.report.verdict import patched_name, verdict_sentences
@@ -102,8 +104,20 @@ def render_page(*, scores: Sequence[Score], provenance: Mapping[str, object], ex
         trust=trust(scores, provenance),
         done=_done(models, roles),
         glosses=[(name, roles.gloss(name)) for name in models],
-        tables=[(data, notes.get(data), _table(scores, data, MAIN)) for data in datas],
-        retrieval=[(data, _table(scores, data, RETRIEVAL)) for data in datas if _has(scores, data, RETRIEVAL)],
+        tables=[
+            (data, notes.get(data), _table(scores, data, columns))
+            for data in datas
+            for columns in tables_of(scores, data) or [[]]
+        ],
+        sets=len(datas),
+        downstream=is_downstream(scores),
+        asked=list(dict.fromkeys(score.task.partition(":")[0] for score in scores)),
+        retrieval=[
+            (data, _table(scores, data, RETRIEVAL))
+            for data in datas
+            if not is_downstream(scores) and _has(scores, data, RETRIEVAL)
+        ],
+        parts=[(title, _table(scores, data, columns)) for data in datas for title, columns in details(scores, data)],
         several=len({score.seed for score in scores}) > 1,
         accuracy=_drawing(accuracy_plot(scores)),
         controls_plot=_drawing(controls_plot(scores, provenance)),

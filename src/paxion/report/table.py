@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import Literal
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from paxion.records import PROBES, Score
+from paxion.records import PROBES, QUESTIONS, Score
 from paxion.report.roles import roles_of
 
 MODELS = ("backbone", "patcher-vtc", "patcher-dvdm", "patcher", "fuser", "side-tuning", "ensemble")
@@ -58,6 +59,14 @@ RETRIEVAL = tuple(
     )
     for metric in metrics
 )
+ASKED = (
+    Column("questions", "accuracy", "questions"),
+    Column("questions:causal", "accuracy", "causal"),
+    Column("questions:temporal", "accuracy", "temporal"),
+    Column("questions:descriptive", "accuracy", "descriptive"),
+    Column("questions:hard", "accuracy", "hard"),
+)
+CAPTIONS, ACTIONS = RETRIEVAL[:6], RETRIEVAL[6:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +194,34 @@ def columns_with_numbers(scores: Sequence[Score], data: str, columns: Sequence[C
     return [c for c in columns if any(look_up(scores, name, data, c.task, c.metric) for name in names)]
 
 
+def tables_of(scores: Sequence[Score], data: str) -> list[list[Column]]:
+    """The columns of each table of one data name, as few as fit 80 characters side by side.
+
+    Where probes were scored, they and the first ranks are the main table; a run of downstream tasks alone shows all.
+    """
+    probed = any(score.data == data and score.task in PROBES for score in scores)
+    wanted = (MAIN, ASKED) if probed else (CAPTIONS, ACTIONS, ASKED)
+    return [found for columns in wanted if (found := columns_with_numbers(scores, data, columns))]
+
+
+def parts_of(scores: Sequence[Score], data: str, task: str) -> list[str]:
+    """The parts that a task was scored on, but those in a table: its actions, or the kinds of its questions."""
+    shown = {column.task for column in ASKED}
+    names = dict.fromkeys(score.task for score in scores if score.data == data and score.control == "none")
+    return [name.removeprefix(f"{task}:") for name in names if name.startswith(f"{task}:") and name not in shown]
+
+
+def is_downstream(scores: Sequence[Score]) -> bool:
+    """Whether the scores are of retrieval, actions and questions alone: no probe is among them."""
+    tasks = {score.task.partition(":")[0] for score in scores}
+    return bool(tasks & {*QUESTIONS, *(column.task for column in RETRIEVAL)}) and not tasks & set(PROBES)
+
+
+def change(after: Cell, before: Cell) -> Literal["up", "same", "down"]:
+    """Whether `after` is clearly above or below `before`: only if the two intervals do not overlap."""
+    return "up" if after.low > before.high else "down" if after.high < before.low else "same"
+
+
 def counts(scores: Sequence[Score], data: str, task: str, metric: str) -> str:
     """The number of samples behind a column: "800", or "795 to 800" where models differ."""
     cells = [look_up(scores, name, data, task, metric) for name in model_names(scores)]
@@ -200,35 +237,43 @@ def print_table(console: Console, scores: Sequence[Score], provenance: Mapping[s
     if not scores:
         console.print("No scores to show.")
     for data in data_names(scores):
-        columns = columns_with_numbers(scores, data)
-        if not columns:
+        groups = tables_of(scores, data)
+        if not groups:
             console.print(f"{data}: no scores without a control.", markup=False)
-            continue
         note = DATA_NOTES.get(data) if patched else None
         title = Text(data if note is None else f"{data}: {note}", style="bold")
-        # Seven columns have to fit into 80 characters.
-        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-        table.add_column("percent", overflow="fold")
-        for column in columns:
-            metric = "" if column.metric == "accuracy" else f"\n{column.metric}"
-            table.add_column(column.label.replace(" to ", " to\n") + metric, justify="right", no_wrap=True)
-        for row in main_table(scores, data, columns):
-            shown = (_terminal_cell(cell, best) for cell, best in zip(row.cells, row.best, strict=True))
-            table.add_row(Text(row.model), *shown)
-        levels = (chance(scores, data, column.task, column.metric) for column in columns)
-        table.add_section()
-        table.add_row("guessing", *(("-" if level is None else percent(level)) + INDENT for level in levels))
-        table.add_row("n", *(counts(scores, data, c.task, c.metric) + INDENT for c in columns), style="dim")
-        console.print(table)
-        console.print()
+        for columns in groups:
+            _print_columns(console, scores, data, title, columns)
     if any(cell.deviation is not None for data in data_names(scores) for cell in _cells(scores, data)):
         console.print("Means over seeds; ± half the 95 % interval, clustered by group; sd over seeds.", style="dim")
     elif scores:
         console.print("± half the 95 % interval, clustered by group.", style="dim")
 
 
+def _print_columns(
+    console: Console, scores: Sequence[Score], data: str, title: Text, columns: Sequence[Column]
+) -> None:
+    # Seven columns have to fit into 80 characters.
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("percent", overflow="fold")
+    for column in columns:
+        metric = "" if column.metric == "accuracy" else f"\n{column.metric}"
+        label = column.label.removesuffix(f" {column.metric}").replace(" to ", " to\n")
+        table.add_column(label + metric, justify="right", no_wrap=True)
+    for row in main_table(scores, data, columns):
+        shown = (_terminal_cell(cell, best) for cell, best in zip(row.cells, row.best, strict=True))
+        table.add_row(Text(row.model), *shown)
+    levels = (chance(scores, data, column.task, column.metric) for column in columns)
+    table.add_section()
+    table.add_row("guessing", *(("-" if level is None else percent(level)) + INDENT for level in levels))
+    table.add_row("n", *(counts(scores, data, c.task, c.metric) + INDENT for c in columns), style="dim")
+    console.print(table)
+    console.print()
+
+
 def _cells(scores: Sequence[Score], data: str) -> list[Cell]:
-    return [cell for row in main_table(scores, data) for cell in row.cells if cell is not None]
+    tables = [main_table(scores, data, columns) for columns in tables_of(scores, data)]
+    return [cell for table in tables for row in table for cell in row.cells if cell is not None]
 
 
 def _terminal_cell(cell: Cell | None, best: bool) -> Text:

@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 
 from paxion.records import PROBES, Score
 from paxion.report.roles import GLOSSES, Roles, named, roles_of
-from paxion.report.table import CONTROLS, DATA_NOTES, TEXT, data_names, look_up, model_names, percent
+from paxion.report.table import (
+    CONTROLS,
+    DATA_NOTES,
+    TEXT,
+    data_names,
+    is_downstream,
+    look_up,
+    model_names,
+    percent,
+)
 from paxion.report.verdict import SHOWN, controls_alone, end_states, level, patched_name
 
 SEPARATE = 0.9
@@ -18,19 +27,33 @@ SAME_WORDS = (
 )
 CHOICES = "No choice was made on the test clips: the settings were chosen on validation clips."
 DRAWINGS = "The clips are drawings of moving shapes. How large the effect is on filmed video is unknown."
+DOWNSTREAM = (
+    "No clip was taken apart or turned round here: a score may come from objects and scenes alone. Whether a model "
+    "follows the action is what paxion probe asks."
+)
 
 
 def trust(scores: Sequence[Score], provenance: Mapping[str, object]) -> list[str]:
     """Short paragraphs: sizes and intervals, seeds, texts alone, controls, ties, disclosures. They follow the data."""
     roles = roles_of(model_names(scores), provenance)
-    points = [_sizes(scores), _seeds(scores, roles), _texts(scores), *_controls(scores, roles)]
-    points += [_end_states(scores, roles), *_ties(scores, roles)]
+    points = [_sizes(scores), _seeds(scores, roles)]
+    if is_downstream(scores):
+        points += [DOWNSTREAM, *_noted(provenance)]
+    else:
+        points += [_texts(scores), *_controls(scores, roles), _end_states(scores, roles), *_ties(scores, roles)]
     if set(data_names(scores)) & set(DATA_NOTES):
         points += [_hard_negatives(provenance), FOILS]
         # These are about how the models of the world were made.
         points += [SAME_WORDS, CHOICES] if roles.patched else []
         points.append(DRAWINGS)
     return [point for point in points if point]
+
+
+def _noted(provenance: Mapping[str, object]) -> list[str]:
+    """What the run has noted about its data, a sentence each."""
+    notes = provenance.get("notes")
+    lines = notes if isinstance(notes, Sequence) and not isinstance(notes, str) else ()
+    return [f"{line}." for line in map(str, lines) if line]
 
 
 def _sizes(scores: Sequence[Score]) -> str:

@@ -6,8 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from paxion.records import Score
+from paxion.report.downstream import downstream_sentences
 from paxion.report.roles import BACKBONE, COMBINED, Roles, named, roles_of, starting
-from paxion.report.table import CHANCE, CONTROLS, DATA_NOTES, TEXT, Cell, data_names, look_up, model_names, percent
+from paxion.report.table import (
+    CHANCE,
+    CONTROLS,
+    DATA_NOTES,
+    TEXT,
+    Cell,
+    change,
+    data_names,
+    is_downstream,
+    look_up,
+    model_names,
+    percent,
+)
 
 GUESS = 0.5
 MASTERY = 0.75
@@ -45,6 +58,8 @@ def verdict_sentences(scores: Sequence[Score], provenance: Mapping[str, object] 
             f"Only controlled scores were made ({', '.join(shown)}): no model was asked about whole clips, and without "
             f"that there is no verdict."
         ]
+    if is_downstream(scores):
+        return downstream_sentences(scores, provenance)
     data, *others = data_names(scores)
     roles = roles_of(model_names(scores), provenance)
     patched = patched_name(scores, data, roles)
@@ -94,11 +109,6 @@ def level(cell: Cell) -> Literal["no", "hardly", "partly", "yes"]:
 def too_few(cell: Cell) -> bool:
     """Whether the interval reaches from guessing to mastery: nothing can be told from so few clips."""
     return cell.low <= GUESS and cell.high >= MASTERY
-
-
-def change(after: Cell, before: Cell) -> Literal["up", "same", "down"]:
-    """Whether `after` is clearly above or below `before`: only if the two intervals do not overlap."""
-    return "up" if after.low > before.high else "down" if after.high < before.low else "same"
 
 
 def _probe(scores: Sequence[Score], model: str, data: str, task: str, control: str = "none") -> Cell | None:
