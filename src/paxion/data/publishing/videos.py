@@ -49,7 +49,9 @@ def look_at(path: Path, start: float | None, end: float | None) -> Shot:
 
 
 def put(shot: Shot, target: Path) -> None:
-    """Let `target` be the clip: a hard link to its file, else a symbolic link, else a copy; a part of a file is cut.
+    """Let `target` be the clip: a symbolic link to its file, else a hard link, else a copy; a part of a file is cut.
+
+    A feature store knows a clip by the file that a link points to: what is encoded once serves every format.
 
     Raises PaxionError when the target cannot be written.
     """
@@ -64,7 +66,7 @@ def put(shot: Shot, target: Path) -> None:
             return
         folder = tempfile.mkdtemp(prefix=".link-", dir=target.parent)
         temporary = Path(folder) / "video"
-        for link in (os.link, os.symlink, shutil.copyfile):
+        for link in (os.symlink, os.link, shutil.copyfile):
             try:
                 link(source, temporary)
                 break
