@@ -14,8 +14,14 @@ from typing import Annotated, Any
 import tyro
 
 from paxion.data_cli import DATA_FUNCTIONS, Audit, Build, Human, Salience
+from paxion.evaluate_cli import EVALUATE_FUNCTIONS, Evaluate, Probe
+from paxion.experiment_cli import EXPERIMENT_FUNCTIONS, RunExperiment
 from paxion.features_cli import FEATURES_FUNCTIONS, FeaturesCommand
-from paxion.model_cli import MODEL_FUNCTIONS, Check, Export, Import, Models, Probe
+from paxion.formats_cli import FORMATS_FUNCTIONS, Formats
+from paxion.inspect_cli import INSPECT_FUNCTIONS, Inspect, Score
+from paxion.lora_cli import LORA_FUNCTIONS, TrainLora
+from paxion.metaworld_cli import METAWORLD_FUNCTIONS, Metaworld
+from paxion.model_cli import MODEL_FUNCTIONS, Check, Export, Import, Models
 from paxion.processes import this_process
 from paxion.records import PaxionError
 from paxion.training_cli import TRAINING_FUNCTIONS, Fuse, Patch
@@ -80,11 +86,16 @@ class Pretrain:
 
 @dataclass(frozen=True)
 class World:
-    """Make a world of captioned clips (`paxion world make`, or just `paxion world`), or train its backbone."""
+    """Make a world of captioned clips (`paxion world make`, or just `paxion world`), write it in published formats, or
+    train its backbone.
+    """
 
-    what: Annotated[Make, tyro.conf.subcommand("make")] | Annotated[Pretrain, tyro.conf.subcommand("pretrain")] = field(
-        default_factory=Make
-    )
+    what: (
+        Annotated[Make, tyro.conf.subcommand("make")]
+        | Annotated[Pretrain, tyro.conf.subcommand("pretrain")]
+        | Annotated[Formats, tyro.conf.subcommand("formats")]
+        | Annotated[Metaworld, tyro.conf.subcommand("metaworld")]
+    ) = field(default_factory=Make)
 
 
 @dataclass(frozen=True)
@@ -116,8 +127,13 @@ Command = (
     | Annotated[FeaturesCommand, tyro.conf.subcommand("features")]
     | Annotated[Patch, tyro.conf.subcommand("patch")]
     | Annotated[Fuse, tyro.conf.subcommand("fuse")]
+    | Annotated[TrainLora, tyro.conf.subcommand("lora")]
     | Annotated[Probe, tyro.conf.subcommand("probe")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[RunExperiment, tyro.conf.subcommand("experiment")]
     | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[Inspect, tyro.conf.subcommand("inspect")]
+    | Annotated[Score, tyro.conf.subcommand("score")]
     | Annotated[Models, tyro.conf.subcommand("models")]
     | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Import, tyro.conf.subcommand("import")]
@@ -136,12 +152,18 @@ OWN_FUNCTIONS: dict[type, str] = {
 FUNCTIONS = {
     "paxion.commands": OWN_FUNCTIONS,
     "paxion.data_commands": DATA_FUNCTIONS,
+    "paxion.experiment_commands": EXPERIMENT_FUNCTIONS,
+    "paxion.evaluate_commands": EVALUATE_FUNCTIONS,
     "paxion.features_commands": FEATURES_FUNCTIONS,
+    "paxion.formats_commands": FORMATS_FUNCTIONS,
+    "paxion.inspect_commands": INSPECT_FUNCTIONS,
+    "paxion.lora_commands": LORA_FUNCTIONS,
+    "paxion.metaworld_commands": METAWORLD_FUNCTIONS,
     "paxion.model_commands": MODEL_FUNCTIONS,
     "paxion.training_commands": TRAINING_FUNCTIONS,
 }
 
-WORLD, FEATURES = ("make", "pretrain"), ("make", "status", "verify", "prune")
+WORLD, FEATURES = ("make", "pretrain", "formats", "metaworld"), ("make", "status", "verify", "prune")
 """The subcommands of subcommands whose first may be left out."""
 
 
@@ -156,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(__version__)
         return 0
-    if sum(re.match("--models?(=|$)", argument) is not None for argument in given) > 1:
+    if given[:1] != ["score"] and sum(re.match("--models?(=|$)", argument) is not None for argument in given) > 1:
         print("paxion: give --models once, with all names after it: --models backbone runs/patcher", file=sys.stderr)
         return 2
     command: Any = tyro.cli(
