@@ -348,9 +348,9 @@ def test_unknown_names_say_what_was_perhaps_meant(call, tiny_manifest, weights, 
 
 def test_a_recipe_of_the_other_command_is_refused(call, tiny_manifest, weights, patcher):
     status, _, err = call("patch", tiny_manifest, "--recipe", "fuser", "--backbone", weights)
-    assert status == 1 and "unknown recipe 'fuser'" in one_line(err)
+    assert status == 1 and "recipe fuser trains a fuser: give it to paxion fuse" in one_line(err)
     status, _, err = call("fuse", tiny_manifest, "--patcher", patcher, "--recipe", "patcher", "--backbone", weights)
-    assert status == 1 and "unknown recipe 'patcher'" in one_line(err)
+    assert status == 1 and "recipe patcher trains a patcher and no fuser: give it to paxion patch" in one_line(err)
 
 
 def test_folders_that_cannot_be_written_end_in_one_line(call, tiny_manifest, weights, store, patcher, tmp_path):

@@ -211,3 +211,31 @@ def test_the_run_can_be_reported_again_and_evaluated_as_a_manifest(evaluate, cli
     status, _, _ = evaluate(tmp_path / "out" / "manifest.jsonl", "--tasks", "antonym", "text_to_video")
     assert status == 0 and scores_of(tmp_path / "out") == first
     assert main(["report", str(tmp_path / "out")]) == 0 and "the page" in capsys.readouterr().out
+
+
+def test_labels_of_another_set_and_a_weight_chosen_on_what_is_scored_are_refused(
+    evaluate, tiny_manifest, patcher, tmp_path
+):
+    others = tmp_path / "labels.txt"
+    others.write_text("sneezing\nclapping\n")
+    status, _, error = evaluate(tiny_manifest, "--labels", others)
+    assert status == 1 and "none of the 2 labels" in error and "give the list of this set" in error
+    mixed = ("--models", patcher, "--methods", "score-sum", "--split", "val")
+    status, _, error = evaluate(tiny_manifest, *mixed, "--val", tiny_manifest)
+    assert status == 1 and "flatters the model" in error
+    status, _, error = evaluate(tiny_manifest, *mixed, "--weight", "nan")
+    assert status == 1 and "got weight nan" in error
+    for name in ("chance", "kp [plain]"):
+        status, _, error = evaluate(tiny_manifest, "--models", f"{name}={patcher}")
+        assert status == 1 and "which results keep for themselves" in error
+
+
+def test_a_backbone_that_no_method_applies_to_is_said_to_be_scored_plain(evaluate, tiny_manifest, patcher):
+    status, out, _ = evaluate(tiny_manifest, "--methods", "softmax-sum", "--tasks", "questions")
+    assert status == 0 and "backbone is scored plain" in out
+
+
+def test_two_steps_over_fewer_candidates_than_it_orders_again_are_said_to_be_plain(evaluate, tiny_manifest, patcher):
+    given = ("--models", patcher, "--methods", "two-step", "--tasks", "questions")
+    assert "questions has 5 candidates" in evaluate(tiny_manifest, *given)[1]
+    assert "the same as plain" not in evaluate(tiny_manifest, *given, "--top", "2")[1]

@@ -54,6 +54,7 @@ def test_a_run_is_described_and_the_same_command_does_nothing_again(folder, mani
     assert card["recipe"]["sampler"] == "endpoints" and card["recipe"]["epochs"] == 2 and card["recipe"]["vac"]
     assert card["backbone"]["source"] == backbone and card["provenance"]["clips"] == 32
     assert card["provenance"]["cost"].keys() == {"trainable", "steps", "seconds", "cpu_seconds"}
+    assert card["provenance"]["left_out"] == {}
     written = (folder / "lora.safetensors").read_bytes()
     assert call(*train(manifest, backbone, folder)) == 0
     assert "going on after step 4 of 4" in capsys.readouterr().out

@@ -274,3 +274,33 @@ def test_a_manifest_without_what_a_recipe_trains_on_is_one_line(given, tmp_path,
     assert call("patch", *where, "--recipe", recipe, "--out", tmp_path / "run", *start) == 1
     err = capsys.readouterr().err
     assert says in err and err.count("\n") == 1 and not (tmp_path / "new").exists()
+
+
+def test_a_change_without_an_effect_is_refused(given, tmp_path, capsys):
+    assert call("patch", *given, "--out", tmp_path / "kp", "--recipe", "patcher-vtc", *QUICK) == 0
+    fuse = ["fuse", *given, "--patcher", tmp_path / "kp", "--out", tmp_path / "kf"]
+    patch = ["patch", *given, "--out", tmp_path / "o", "--recipe", "patcher-vtc"]
+    for arguments, said in (
+        ([*patch, "--change.joint", "False"], "got joint False for paxion patch, expected none"),
+        ([*patch, "--change.raw-pooled", "True"], "got raw_pooled True for paxion patch, expected none"),
+        ([*fuse, "--change.latents", 16], "got latents 16, expected 8: a patcher to start from keeps its own"),
+        ([*patch, "--start", tmp_path / "kp", "--change.difference-tokens", "True"], "got difference_tokens True, exp"),
+    ):
+        capsys.readouterr()
+        assert call(*arguments) == 1
+        assert said in capsys.readouterr().err
+
+
+def test_atm_on_a_patcher_without_a_code_of_the_frames_is_said_to_train_nothing(given, tmp_path, capsys):
+    patch = ["patch", *given, "--recipe", "patcher-dvdm", *QUICK]
+    assert call(*patch, "--out", tmp_path / "coded") == 0
+    assert "ATM trains nothing" not in capsys.readouterr().out
+    assert call(*patch, "--out", tmp_path / "blind", "--change.temporal-embedding", "False") == 0
+    assert "ATM trains nothing" in " ".join(capsys.readouterr().out.split())
+
+
+def test_only_recipes_that_gather_clips_say_what_their_number_of_processes_does(given, tmp_path, capsys):
+    said = "protocol paper was published for 2 processes, got 1 of 32 clips; text to video"
+    for recipe, expected in (("paper-vtc", True), ("paper-nextqa-patcher", False)):
+        assert call("patch", *given, "--out", tmp_path / recipe, "--recipe", recipe) == 0
+        assert (said in " ".join(capsys.readouterr().out.split())) is expected

@@ -29,7 +29,7 @@ PARAMETERS = {
     "KP-Tr.": "kp-transformer",
     "LoRA": "lora",
 }
-MACS = {**PARAMETERS, "plain": "patcher, plain"}
+MACS = {title: part for title, part in PARAMETERS.items() if part != "lora"} | {"plain": "patcher, plain"}
 """What of many backbones is printed beside each other: title to part."""
 
 

@@ -146,7 +146,7 @@ def evaluate_models(
         per_action=per_action,
     )
     bench = read_bench(data, task, videos=videos, split=split, tasks=tasks, labels=labels, hard=hard)
-    given = None if weight == "val" else _number(weight)
+    given = None if weight == "val" else Method(weight=_number(weight)).weight
     choosing = _val_bench(bench, data, val, videos, tasks, labels) if "score-sum" in methods and given is None else None
     sampler = _sampler(sampler, models)
     groups = load_models(models, backbone)
@@ -156,6 +156,9 @@ def evaluate_models(
     options = {"dtype": dtype, "workers": workers}
     run = Run(console, groups, manifest, bench.samples, store, bench.tasks, sampler, seed, options=options)
     evaluation = Evaluation(missed=list(bench.problems), notes=list(bench.notes))
+    if methods != ("plain",):
+        alone = [encoder.name for on in groups for encoder in on.encoders if not _mixes(encoder)]
+        evaluation.notes += [f"{name} is scored plain: there is no backbone to put beside it" for name in alone]
     weights: dict[str, float] = {}
     for on in groups:
         extracted = run.extract(on.backbone, bench.samples)
@@ -275,7 +278,14 @@ def _val_bench(
     advice = "give --val FILE of this format, or --weight 0.5"
     if val is not None:
         split = "val" if bench.name == "manifest" else None
-        return read_bench(val, bench.name, videos=videos, split=split, tasks=tasks, labels=labels)
+        found = read_bench(val, bench.name, videos=videos, split=split, tasks=tasks, labels=labels)
+        scored = {(sample.id, sample.video, sample.caption) for sample in bench.samples}
+        if shared := [s.id for s in found.samples if (s.id, s.video, s.caption) in scored]:
+            raise PaxionError(
+                f"{len(shared)} of the {len(found.samples)} rows of --val {val} are among those that are scored "
+                f"({shared[0]!r}), expected others: a weight chosen on them flatters the model"
+            )
+        return found
     if bench.name == "manifest" and bench.samples[0].split != "val":
         try:
             return read_bench(data, bench.name, videos=videos, split="val", tasks=tasks, labels=labels)

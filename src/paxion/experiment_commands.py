@@ -110,7 +110,9 @@ def _tables(
     from paxion.experiment.writing import FILES, up_to_date, write_tables
 
     done = done_at(folder, found)
-    made_of = {"stages": done, "tables": repr((read.about, read.tables)), "seeds": list(read.seeds)}
+    groups = {backbone.name: backbone.group for backbone in read.backbones.values()}
+    shown = repr((read.name, read.about, read.tables, groups))
+    made_of = {"stages": done, "tables": shown, "seeds": list(read.seeds)}
     if not up_to_date(folder, made_of):
         write_tables(folder, read, measured(planned, folder, done), made_of, source)
     missing = "" if len(done) == len(found) else f" (of {len(done)} of {len(found)} stages)"

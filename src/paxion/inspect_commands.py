@@ -44,6 +44,9 @@ def inspect_run(
     opened = read_run(run)
     samples = [asked_for(opened, name) for name in dict.fromkeys(sample)] or _worst(opened, worst, task, model)
     models, notes = _models(opened)
+    prompts = opened.results.provenance.get("prompts")
+    if top and models and prompts not in (None, ["{}"]):
+        notes.append("the actions that fit best are compared by their bare names here; the run had prompts for them")
     known: Known = {}
     views = [_view(opened, one, models, top, notes, known) for one in samples]
     for view in views:

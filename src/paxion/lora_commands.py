@@ -45,9 +45,8 @@ def lora(
     **change: Any,
 ) -> int:
     """Train low-rank updates of a backbone. change: fields of the recipe; None leaves one as it is."""
-    known = [name for name, one in RECIPES.items() if one.fuser is None]
-    if recipe not in known:
-        raise unknown_name("recipe", recipe, known)
+    if recipe not in RECIPES:
+        raise unknown_name("recipe", recipe, [name for name, one in RECIPES.items() if one.fuser is None])
     trained = replace(RECIPES[recipe], **{key: value for key, value in change.items() if value is not None})
     update = Lora(rank, alpha, tuple(dict.fromkeys(targets)), towers)
     # What cannot be trained is refused before anything is decoded.

@@ -72,6 +72,9 @@ def titled(name: str) -> tuple[str | None, str]:
         return None, name
     if not title.strip():
         raise PaxionError(f"got the model {name!r}, expected a name before the =, as in mine={rest}")
+    if title.strip() == "chance" or title.rstrip().endswith("]"):
+        # Results call guessing so, and a model under a method.
+        raise PaxionError(f"got the name {title.strip()!r} for {rest}, which results keep for themselves; give another")
     return title.strip(), rest
 
 

@@ -30,7 +30,8 @@ from paxion.patching.data import training_data
 from paxion.patching.model import EnsembleEncoder, PatchedEncoder
 from paxion.patching.recipes import RECIPES, Recipe
 from paxion.patching.run_state import LAST
-from paxion.patching.train import train
+from paxion.patching.spent import origin
+from paxion.patching.train import CONFIG, train
 from paxion.records import Sample, Score
 from paxion.results import Results, provenance, write_results
 from paxion.video.controls import CONTROLS
@@ -171,7 +172,8 @@ def train_all(plan: QuickstartPlan, manifest: Path, names: Sequence[str], device
 def _trained(plan: QuickstartPlan, name: str, folder: Path, revision: str) -> bool:
     try:
         card = json.loads((folder / "adapter.json").read_text(encoding="utf-8"))
-        return bool(card["recipe"] == asdict(plan.recipe(name)) and card["provenance"]["run"] == _run(plan, revision))
+        told = asdict(Recipe()) | card["recipe"]  # an adapter of an earlier version knows fewer fields
+        return bool(told == asdict(plan.recipe(name)) and card["provenance"]["run"] == _run(plan, revision))
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -195,7 +197,10 @@ def train_one(plan: QuickstartPlan, manifest: Path, name: str, device: str, thre
         (folder / "adapter.json").unlink()
         (folder / LAST).unlink(missing_ok=True)
     model = train(recipe, backbone, data, folder, seed=plan.training_seed, start=start, device=device)
-    save_adapter(folder, name, model, backbone, recipe, {"run": _run(plan, backbone.revision), "clips": len(data)})
+    spent = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["cost"]
+    begun = None if start is None else origin(plan.out / "models" / "patcher")
+    told = {"run": _run(plan, backbone.revision), "clips": len(data), "cost": spent, "started_from": begun}
+    save_adapter(folder, name, model, backbone, recipe, told)
 
 
 def encoders(plan: QuickstartPlan, backbone: Backbone, device: str) -> list[tuple[Encoder, tuple[str, ...]]]:

@@ -37,6 +37,8 @@ from paxion.processes import this_process
 from paxion.progress import progress
 from paxion.records import PaxionError, Sample, unknown_name
 
+KEPT = ("temporal_embedding", "spatial_embedding", "difference_tokens", "latents", "temporal_dropout")
+"""Fields of a recipe that are of no effect on a patcher to start from."""
 READABLE = "readable.json"
 """What an on-the-fly run knows of its clips."""
 
@@ -93,6 +95,7 @@ def _train(
     start: PatchedModel | None = None if adapter is None else load_adapter(adapter, model, device()).model
     if start is not None and start.fuser is not None and recipe.fuser is None:
         say(console, f"only the patcher of {adapter} is trained on: recipe {name} has no fuser")
+    _check_effect(recipe, changed, start)
     splits = ("train", "val") if recipe.validate else ("train",)
     samples = {split: [s for s in read_manifest(manifest) if s.split == split] for split in splits}
     # What cannot be trained is refused before anything is encoded, and what is not trained on is not encoded.
@@ -138,6 +141,19 @@ def _train(
     part()
     say(console, f"the adapter: {out}")
     return 0
+
+
+def _check_effect(recipe: Recipe, changed: dict[str, Any], start: PatchedModel | None) -> None:
+    """Raise PaxionError for a change that would change nothing."""
+    for name in ("joint", "raw_pooled") if recipe.fuser is None else ():
+        if changed.get(name, getattr(Recipe(), name)) != getattr(Recipe(), name):
+            raise PaxionError(f"got {name} {changed[name]} for paxion patch, expected none: it is for fusers")
+    kept = {} if start is None else vars(start.patcher.config)
+    for name in KEPT:
+        if name in changed and changed[name] != kept.get(name, changed[name]):
+            raise PaxionError(
+                f"got {name} {changed[name]}, expected {kept[name]}: a patcher to start from keeps its own"
+            )
 
 
 @contextmanager

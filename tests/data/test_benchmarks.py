@@ -180,3 +180,12 @@ def test_the_published_files_are_read_whole():
     assert len(read_labels(ANNOTATIONS / "kinetics400.txt")[0]) == 400
     assert len(read_labels(ANNOTATIONS / "moments_v1_339.txt")[0]) == 339
     assert len(read_labels(ANNOTATIONS / "ssv2_174_templates.txt")[0]) == 174
+
+
+def test_lists_that_are_no_lists_are_refused(tmp_path):
+    (tmp_path / "labels.json").write_text('["falling", null]')
+    with pytest.raises(PaxionError, match="got null, expected labels as texts"):
+        read_labels(tmp_path / "labels.json")
+    (tmp_path / "hard.txt").write_text('"' + "a" * 200_000 + "\n1_1\n")
+    with pytest.raises(PaxionError, match="give a list of ids"):
+        read_ids(tmp_path / "hard.txt")

@@ -299,6 +299,7 @@ def test_another_run_leaves_everything_as_it_is(tiny_manifest, tmp_path):
     assert states[0] == states[1] and not [name for name in states[0] if "/." in name]
     clip = next((tmp_path / "ssv2/videos").iterdir())
     assert clip.is_symlink()  # nothing is stored twice, and a feature store knows the clip
+    assert clip.exists() and not clip.readlink().is_absolute()  # a world and its formats can be moved together
 
 
 @pytest.mark.parametrize("split", ["val", "test"])

@@ -145,3 +145,14 @@ def test_the_level_of_guessing():
     # z is not among the labels; x and y are both right for A.
     assert (listed["video_to_action", "R@1"].value, listed["video_to_action", "R@1"].n) == (0.5, 2)
     assert listed["video_to_text", "R@1"].value == pytest.approx(1 / 3)
+
+
+def test_guessing_an_action_is_right_with_any_of_its_paraphrases():
+    samples = [
+        Sample(str(i), f"{i}.mp4", "c", "test", str(i), template=f"t{i}", action="a" if i < 2 else f"a{i}")
+        for i in range(8)
+    ]
+    found = {score.metric: score.value for score in chance_scores("d", samples, ("video_to_action",))}
+    # Of 8 templates, two are right for two clips and one for the six others: 5 drawn miss both with 3·2 / (8·7).
+    assert found["R@1"] == pytest.approx((2 * 2 / 8 + 6 * 1 / 8) / 8)
+    assert found["R@5"] == pytest.approx((2 * (1 - 6 / 56) + 6 * 5 / 8) / 8)

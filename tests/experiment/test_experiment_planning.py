@@ -155,3 +155,22 @@ def test_a_change_reaches_what_depends_on_it_and_nothing_else(file, tmp_path):
     # How many processes decode is no part of the result.
     (tmp_path / "other.jsonl").write_text("{}\n")
     assert found("models.patcher.workers=2", "tasks.label.workers=1") == before
+
+
+def test_methods_that_share_a_stage_are_not_taken_for_another_model(file):
+    file.write_text(
+        TEXT.replace('"only-a", "sum"]', '"only-a", "sum", "b", "sum-b"]')
+        + '[models.b]\nof = "patcher"\n[models.sum-b]\nof = "patcher"\nmethod = "two-step"\n'
+    )
+    made = planned(file)
+    stages = {name: made.asked[name, "a", 0, "probes"].stage for name in ("sum", "b", "sum-b")}
+    assert stages["sum"] == stages["b"] != stages["sum-b"]
+    assert "--methods two-step" in line(made, stages["sum-b"]) and "--methods softmax-sum" in line(made, stages["b"])
+
+
+def test_a_dry_run_leaves_nothing_in_a_folder(file, tmp_path):
+    out = tmp_path / "empty"
+    out.mkdir()
+    with hashing(out) as hash_of:
+        digests(planned(file), hash_of)
+    assert list(out.iterdir()) == []

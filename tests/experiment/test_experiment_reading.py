@@ -94,6 +94,16 @@ def test_a_good_file_has_no_problems(tmp_path):
         ('load = "world"', "", "backbones.world: expected either load or pretrain"),
         ("[models.patcher]", "[models.backbone]", "models.backbone: a name of letters"),
         ("[models.patcher]", "[models.patcher", "is no TOML"),
+        ("[models.ensemble]", "[models.plain]", "models.plain: a name of letters"),
+        ('"patcher", "fuser", "ensemble"]', '"patcher", "patcher"]', "tasks.probes.models: patcher is there twice"),
+        ('score = "antonym"', 'score = "antonmy"', "there is no score 'antonmy' (did you mean 'antonym'?)"),
+        ('score = "antonym"', 'score = "antonym", control = "first"', "task probes is asked under none, and not first"),
+        ('probe = "clips"', 'probe = "clips"\ntasks = ["antonym"]', "task probes asks no text_to_video; add it to"),
+        (
+            'columns = [{ score = "antonym" }, { score = "text_to_video", label = "t2v" }]',
+            "columns = []",
+            "there is none",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_key(tmp_path, old, new, says):

@@ -15,8 +15,10 @@ import pytest
 
 from paxion.backbones.world import save_world
 from paxion.cli import main
-from paxion.experiment.digests import DONE
-from paxion.experiment.running import LOCK, RUNNING, run
+from paxion.experiment.digests import DONE, LOCK, begin, digests, finish, hashing
+from paxion.experiment.planning import plan
+from paxion.experiment.reading import read_experiment
+from paxion.experiment.running import RUNNING, experiment_lock, run
 from paxion.experiment.stages import Stage
 from paxion.features.locks import locked
 from paxion.manifest import read_manifest, video_path, write_manifest
@@ -67,9 +69,15 @@ def file(tiny_manifest, tiny_backbone, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(file, tmp_path_factory) -> Path:
-    """It, run without being disturbed."""
+    """It, its commands typed by hand. In this process: starting one costs more than all that it does here."""
     out = tmp_path_factory.mktemp("finished") / "out"
-    assert main(["experiment", str(file), "--out", str(out), "--jobs", "2"]) == 0
+    made = plan(read_experiment(file))
+    with experiment_lock(out), hashing(out) as hash_of:
+        for name, digest in digests(made, hash_of).items():
+            begin(out, made.stages[name], digest)
+            assert main(made.stages[name].line(out)) == 0
+            finish(out, made.stages[name], digest, 0.0)
+    assert main(["experiment", str(file), "--out", str(out)]) == 0
     return out
 
 
@@ -118,11 +126,15 @@ def test_tables_that_are_gone_or_asked_otherwise_are_written_again(file, finishe
     assert main(["experiment", str(changed), "--out", str(finished)]) == 0
     assert r"\caption{Some \& all." in (finished / "tables.tex").read_text()
     assert "<h2>Some &amp; all</h2>" in (finished / "tables.html").read_text()
+    changed.write_text(file.read_text().replace("[backbones.tiny]", '[backbones.tiny]\ngroup = "small"'))
+    assert main(["experiment", str(changed), "--out", str(finished)]) == 0
+    assert "All,small," in (finished / "tables.csv").read_text()
     assert main(["experiment", str(file), "--out", str(finished)]) == 0
     assert "to do, " not in capsys.readouterr().out
 
 
-def test_what_is_stopped_at_any_moment_goes_on_and_ends_the_same(file, finished, tmp_path):
+def test_what_is_stopped_at_any_moment_goes_on_and_ends_the_same(file, finished, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as in this process, which has made what it is compared with
     draw = random.Random(6)
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
         running = start(file, "--out", tmp_path / "out", "--jobs", 1)
@@ -211,3 +223,9 @@ def test_what_a_killed_experiment_left_running_is_stopped_first(tmp_path):
     outcome, told = staged(tmp_path, Stage("a", SHOW))
     assert outcome.done == ["a"] and orphan.wait(10) == -signal.SIGTERM
     assert any("a process of a killed run still works there" in line for line in told)
+
+
+def test_stages_of_similar_names_are_not_taken_for_one_another(tmp_path):
+    stages = Stage("a/b-c", SHOW), Stage("a-b/c", SHOW)
+    outcome, told = staged(tmp_path, *stages)
+    assert sorted(outcome.done) == ["a-b/c", "a/b-c"] and not any("killed run" in line for line in told)

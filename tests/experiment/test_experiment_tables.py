@@ -108,6 +108,18 @@ def test_a_row_of_several_models_takes_the_one_that_was_asked_and_gaps_are_count
     assert "none such" not in notes  # of a score that the table does not show
 
 
+def test_a_number_that_no_task_gave_is_no_gap(tmp_path):
+    wrong = '{ task = "probes", score = "antonym", data = "world-X", label = "X" },\n]\nreference'
+    (tmp_path / "t.toml").write_text(TEXT.replace("]\nreference", wrong))
+    (table,) = make_tables(read_experiment(tmp_path / "t.toml"), measured())
+    (part,) = table.parts
+    assert not any(line.asked[2] for line in (*part.lines, *part.differences))
+    notes = " ".join(table.notes)
+    assert "Not complete: 1 cells" in notes
+    assert "X: no single antonym accuracy of world-X (control none) in what task probes gave" in notes
+    assert "its data: world-A" in notes
+
+
 def test_all_formats_say_the_same(experiment, tmp_path):
     write_tables(tmp_path, experiment, measured(), {}, "t.toml")
     said = {path.suffix: path.read_text() for path in sorted(tmp_path.glob("tables.*"))}
@@ -117,6 +129,11 @@ def test_all_formats_say_the_same(experiment, tmp_path):
     assert len(rows) == 11 and {row["row"] for row in rows} == {"backbone", "one", "two_x"}
     ours = [float(row["value"]) for row in rows if row["model"] == "two"]
     assert sorted(ours) == sorted(VALUES["two"].values())
+    costs = {(r["model"], r["backbone"], r["seed"]): (r["trainable"], r["cpu_seconds"]) for r in rows}
+    assert costs["one", "a", "1"] == ("1200", "14.0") and costs["one", "b", "0"] == costs["backbone", "a", "0"] == (
+        "",
+        "",
+    )
 
 
 def test_signs_of_each_format_are_written_out(experiment):

@@ -93,3 +93,4 @@ def test_every_stage_runs_and_every_cell_is_filled(study, tmp_path, capsys):
                 if asked and cell is None and column.score != "questions:causal"  # a world asks none
             ]
             assert gaps == [], (table.title, line.label)
+        assert [n for n in table.notes if "no single" in n and "questions:causal" not in n] == [], table.title

@@ -182,3 +182,12 @@ def test_without_a_vector_per_frame_a_patcher_is_blind_to_order(tiny_backbone, d
     )  # fmt: skip
     (score,) = told.scores
     assert score.value == 0.5 and score.ties == score.n == len(asked)
+
+
+def test_a_published_fuser_goes_on_with_the_temperature_of_its_patcher(tiny_backbone):
+    start = beginning(RECIPES["paper-vtc"], tiny_backbone)
+    start.patcher.temperature.data.fill_(0.031)
+    begun = {
+        name: beginning(RECIPES[name], tiny_backbone, start).temperature.item() for name in ("paper-fuser", "fuser")
+    }
+    assert begun == pytest.approx({"paper-fuser": 0.031, "fuser": 0.07})

@@ -227,6 +227,11 @@ def _labels(
     if bad:
         problems.append(_counted(data, "label cannot be used", [str(row) for row in bad], "labels"))
     idle = [label for label in labels if label not in said]
+    if len(idle) == len(labels):
+        raise PaxionError(
+            f"none of the {len(labels)} labels of {file} is that of a clip, got {labels[0][:60]!r} and the like, "
+            f"expected such as {next(iter(said))!r}; give the list of this set"
+        )
     note = (
         f"{len(idle)} of {len(labels)} labels of {file} have no clip ({_shown(idle)}); they are candidates all the same"
     )

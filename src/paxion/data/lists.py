@@ -25,7 +25,10 @@ def read_labels(path: Path) -> tuple[list[str], list[BadRow]]:
     text = _text(path, "a list of labels")
     if text.lstrip()[:1] in ("[", "{"):
         found = _json(path, text)
-        lines = [str(item) for item in found]
+        if not all(isinstance(item, str) for item in found):
+            odd = next(item for item in found if not isinstance(item, str))
+            raise PaxionError(f"{path}: got {json.dumps(odd)[:60]}, expected labels as texts")
+        lines = list(found)
         indices = [json.dumps(index) for index in found.values()] if isinstance(found, dict) else []
     else:
         lines = text.rstrip().splitlines()
@@ -66,7 +69,10 @@ def read_ids(path: Path) -> frozenset[str]:
             ]
         ids = {_id(item, path) for item in found}
     else:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(text.replace("\t", ",").splitlines())]
+        try:
+            rows = [[cell.strip() for cell in row] for row in csv.reader(text.replace("\t", ",").splitlines())]
+        except csv.Error as error:
+            raise PaxionError(f"cannot read {path}: {error}; give a list of ids") from None
         rows = [row for row in rows if any(row)]
         if rows and rows[0][:1] in (["video"], ["video_id"], ["id"]):
             rows = rows[1:]

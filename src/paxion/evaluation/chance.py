@@ -43,7 +43,7 @@ def clip_chance(data: str, samples: Sequence[Sample], seed: int = 0) -> list[Sco
             data,
             "text_to_video",
             f"R@{k}",
-            sum(1 - comb(gallery - right, k) / comb(gallery, k) for right in counts.values()) / len(counts),
+            sum(_hit(right, gallery, k) for right in counts.values()) / len(counts),
             len(counts),
             seed,
         )
@@ -62,7 +62,7 @@ def question_chance(data: str, samples: Sequence[Sample], settings: Settings = D
 
 
 def action_chance(data: str, samples: Sequence[Sample], settings: Settings = DEFAULT, seed: int = 0) -> list[Score]:
-    """R@1 of guessing a label, or without labels a template: paraphrases of the right action are right too."""
+    """R@1 and R@5 of guessing a label, or without labels a template: paraphrases of the right action are right too."""
     known = set(settings.labels)
     asked = [sample for sample in samples if sample.template is not None and (not known or sample.template in known)]
     said: dict[tuple[str, str | None], set[str | None]] = {}
@@ -71,8 +71,19 @@ def action_chance(data: str, samples: Sequence[Sample], settings: Settings = DEF
     if not asked:
         return []
     gallery = len(known or {sample.template for sample in asked})
-    level = sum(len(said[_action(sample)]) / gallery for sample in asked) / len(asked)
-    return [_score(data, "video_to_action", "R@1", level, len(asked), seed)]
+    right = [len(said[_action(sample)]) for sample in asked]
+    return [
+        _score(
+            data, "video_to_action", f"R@{k}", sum(_hit(n, gallery, k) for n in right) / len(asked), len(asked), seed
+        )
+        for k in (1, 5)
+        if k == 1 or k < gallery
+    ]
+
+
+def _hit(right: int, gallery: int, k: int) -> float:
+    """The chance that one of `right` candidates is among k drawn from the gallery."""
+    return 1 - comb(gallery - right, k) / comb(gallery, k)
 
 
 def _action(sample: Sample) -> tuple[str, str | None]:

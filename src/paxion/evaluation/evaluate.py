@@ -126,6 +126,15 @@ def notes(samples: Sequence[Sample], tasks: Sequence[str], settings: Settings, d
             f"{data}: {shared} of {len(samples)} clips share their caption with another one ({captions} captions); all "
             "clips of a caption are right for it"
         )
+    if settings.method.kind == "two-step":
+        templates = settings.labels or {sample.template for sample in samples if sample.template}
+        held = {"questions": max((len(s.choices or ()) for s in samples), default=0), "video_to_action": len(templates)}
+        found += [
+            f"{data}: {task} has {held[task]} candidates, no more than the {settings.method.top} that two-step orders "
+            "again: it is the same as plain"
+            for task in tasks
+            if 0 < held.get(task, 0) <= settings.method.top
+        ]
     if settings.protocol == "paper":
         found.append(
             f"{data}: scored as the published code does, by probabilities: ties of antonym and object count as right, "

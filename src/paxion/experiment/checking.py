@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from paxion.experiment.commands import every_option
 from paxion.experiment.options import paths, shown
-from paxion.experiment.parts import BACKBONE, Backbone, Experiment, Model, Table
+from paxion.experiment.parts import BACKBONE, Backbone, Column, Experiment, Model, Table
 from paxion.experiment.reading import FILL_IN, MADE
+from paxion.records import TASKS
 
 WEIGHTS_NEEDED = ("internvideo", "clip-vip", "singularity", "python")
 """Kinds of backbone whose name ends in a file."""
@@ -64,16 +65,23 @@ def _names(experiment: Experiment) -> Iterator[str]:
                 yield f'tasks.{task.name}.{key}: {name} is a folder of files; name data of kind "file" that lies in it'
             elif name is not None and task.command == "probe" and data[name].kind == "file":
                 yield f"tasks.{task.name}.{key}: {name} has no manifest to probe on; use evaluate"
+        yield from (f"tasks.{task.name}.models: {n} is there twice" for n in _twice(task.models))
         for name in task.models:
             if name != BACKBONE and name not in models:
                 yield _unknown(f"tasks.{task.name}.models", "model", name, [BACKBONE, *models])
+
+
+def _twice(names: Sequence[str]) -> list[str]:
+    return [name for name in dict.fromkeys(names) if names.count(name) > 1]
 
 
 def _tables(experiment: Experiment) -> Iterator[str]:
     for number, table in enumerate(experiment.tables, 1):
         where = f"tables.{number}"
         labels = [row.label for row in table.rows]
-        yield from (f"{where}.rows: two rows are called {label!r}" for label in set(labels) if labels.count(label) > 1)
+        yield from (f"{where}.rows: two rows are called {label!r}" for label in _twice(labels))
+        if not table.columns:
+            yield f"{where}.columns: there is none; expected one or more"
         if table.reference is not None and table.reference not in labels:
             yield _unknown(f"{where}.reference", "row", table.reference, labels)
         for row in table.rows:
@@ -84,6 +92,7 @@ def _tables(experiment: Experiment) -> Iterator[str]:
             if column.task and column.task not in experiment.tasks:
                 yield _unknown(f"{where}.columns", "task", column.task, experiment.tasks)
             yield from _cells(experiment, table, where, column.task)
+            yield from _asked(experiment, where, column)
 
 
 def _cells(experiment: Experiment, table: Table, where: str, task: str) -> Iterator[str]:
@@ -96,6 +105,19 @@ def _cells(experiment: Experiment, table: Table, where: str, task: str) -> Itera
             if len(both) > 1:
                 yield f"{where}.rows: {row.label!r} has {both[0]} and {both[1]}, and task {task} asks both"
                 break
+
+
+def _asked(experiment: Experiment, where: str, column: Column) -> Iterator[str]:
+    """Columns whose number no task gives."""
+    score = column.score.partition(":")[0]
+    given = experiment.tasks[column.task].options if column.task in experiment.tasks else {}
+    if score and score not in TASKS:
+        yield _unknown(f"{where}.columns", "score", column.score, TASKS)
+    elif score and given.get("tasks") and score not in given["tasks"]:
+        yield f"{where}.columns: task {column.task} asks no {score}; add it to tasks.{column.task}.tasks"
+    controls = given.get("controls") or ["none"]
+    if column.task in experiment.tasks and not {column.control, "all"} & set(controls):
+        yield f"{where}.columns: task {column.task} is asked under {', '.join(controls)}, and not {column.control}"
 
 
 def _has(experiment: Experiment, name: str, backbone: Backbone) -> bool:

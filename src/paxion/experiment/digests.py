@@ -16,6 +16,8 @@ from paxion.files import make_folder, unreadable, write_text
 from paxion.records import PaxionError
 
 DONE, BEGUN, LOG = "stage.json", "begun.json", "stage.log"
+LOCK = "experiment.lock"
+"""What every folder of an experiment has."""
 HASHES = "hashes.json"
 State = Literal["done", "begun", "changed", "new"]
 """done: nothing to do. begun: it goes on. changed: done with other data or options, and done anew. new: never begun."""
@@ -51,7 +53,7 @@ def hashing(out: Path) -> Iterator[Callable[[str], str]]:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     yield hash_of
-    if kept != before and out.is_dir():
+    if kept != before and (out / LOCK).exists():  # a dry run leaves nothing in a folder of something else
         write_text(out / HASHES, json.dumps(kept))
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 BACKBONE = "backbone"
 """The model that is always there: the backbone as it came."""
+PLAIN = "plain"
+"""The stage of a task that asks models as they are; beside it those of the methods, called as their models."""
 METHODS = ("softmax-sum", "score-sum", "two-step")
 """How a model and its backbone are asked together."""
 
@@ -63,6 +65,11 @@ class Model:
     def on(self, backbone: Backbone) -> bool:
         """Whether there is one on this backbone."""
         return not self.backbones or backbone.name in self.backbones or backbone.group in self.backbones
+
+    @property
+    def trained(self) -> str:
+        """What was trained for it: a method's is the model that it asks."""
+        return self.name if self.command else self.start or ""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from paxion.experiment.checking import backbone_file
 from paxion.experiment.commands import every_option, options
 from paxion.experiment.options import Argument, Inside, paths, typed
-from paxion.experiment.parts import BACKBONE, Backbone, Data, Experiment, Model, Task
+from paxion.experiment.parts import BACKBONE, PLAIN, Backbone, Data, Experiment, Model, Task
 from paxion.experiment.reading import MADE
 from paxion.experiment.stages import Asked, Plan, Stage
 from paxion.records import PROBES, RETRIEVALS
@@ -232,12 +232,12 @@ def _ask(
                 ways.setdefault(_way(experiment, task, model), []).append(name)
     home = f"tasks/{backbone.name}/{seed}/{task.name}"
     if plain:
-        _add(stages, _task_stage(experiment, task, backbone, seed, f"{home}/plain", plain, task.command, ()))
+        _add(stages, _task_stage(experiment, task, backbone, seed, f"{home}/{PLAIN}", plain, task.command, ()))
         for name in plain:
-            asked[name, backbone.name, seed, task.name] = Asked(f"{home}/plain", name)
+            asked[name, backbone.name, seed, task.name] = Asked(f"{home}/{PLAIN}", name)
     for way, names in ways.items():
         method = str(way[1])
-        stage = f"{home}/{'-'.join(names)}"
+        stage = f"{home}/{'+'.join(names)}"
         of = list(dict.fromkeys(experiment.models[name].start or "" for name in names))
         _add(stages, _task_stage(experiment, task, backbone, seed, stage, of, "evaluate", way))
         for name in names:

@@ -11,7 +11,19 @@ from typing import Any
 
 from paxion.experiment.commands import options
 from paxion.experiment.options import Option, problems, shown, unknown_key
-from paxion.experiment.parts import BACKBONE, METHODS, Backbone, Column, Data, Experiment, Model, Row, Table, Task
+from paxion.experiment.parts import (
+    BACKBONE,
+    METHODS,
+    PLAIN,
+    Backbone,
+    Column,
+    Data,
+    Experiment,
+    Model,
+    Row,
+    Table,
+    Task,
+)
 from paxion.records import PaxionError
 
 SHIPPED = Path(__file__).parent.parent / "experiments"
@@ -167,8 +179,10 @@ def _experiment(content: dict[str, Any], stem: str, found: Problems) -> Experime
             where = f"{kind}.{part}"
             if not isinstance(table, dict):
                 found.append(f"{where}: got {shown(table)}, expected a table")
-            elif not re.fullmatch(r"[\w-][\w.-]*", part) or (kind == "models" and part == BACKBONE):
-                found.append(f"{where}: a name of letters, digits, dots and dashes is expected, other than {BACKBONE}")
+            elif not re.fullmatch(r"[\w-][\w.-]*", part) or (kind == "models" and part in (BACKBONE, PLAIN)):
+                found.append(
+                    f"{where}: expected a name of letters, digits, dots and dashes, other than {BACKBONE} and {PLAIN}"
+                )
             else:
                 parts[kind][part] = read(part, Given(where, dict(table), found))
     if not parts["backbones"] and not tables["backbones"]:

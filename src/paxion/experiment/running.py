@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from paxion.experiment.digests import LOG, begin, finish
+from paxion.experiment.digests import LOCK, LOG, begin, finish
 from paxion.experiment.stages import Stage
 from paxion.features.locks import locked
 from paxion.files import make_folder
 from paxion.records import PaxionError
 
-LOCK = "experiment.lock"
 RUNNING = "running"
 """Folder of the stages' locks. A stage's process holds its own, so that a later experiment knows that it still runs."""
 GRACE = 60.0
@@ -143,7 +142,7 @@ def _signal(running: Sequence[Child], number: int) -> None:
 
 
 def _start(stage: Stage, digest: str, out: Path, jobs: int, tell: Callable[[str], object]) -> Child:
-    lock = _stage_lock(out / RUNNING / stage.name.replace("/", "-"), stage, tell)
+    lock = _stage_lock(out / RUNNING / stage.name.replace("/", "+"), stage, tell)  # "-" is in names: a/b-c, a-b/c
     begin(out, stage, digest)
     words = stage.line(out)
     environment = dict(os.environ)

@@ -46,6 +46,11 @@ class Measured:
                 found[backbone, seed] = scores[0]
         return found
 
+    def absent(self, column: Column) -> bool:
+        """Whether a column's task has been asked, and gave no number of it, or several of several data."""
+        given = [scores for (_, _, _, task), scores in self.scores.items() if task == column.task and scores]
+        return bool(given) and all(sum(of_column(score, column) for score in scores) != 1 for scores in given)
+
     def samples(self, model: str, run: Run, column: Column) -> dict[str, tuple[str, float]]:
         """Group and credit of every sample of a score that is a mean of credits; nothing for other metrics."""
         asked = self.asked.get((model, *run, column.task))

@@ -93,12 +93,17 @@ def _part(experiment: Experiment, table: Table, measured: Measured, group: str) 
     }
     lines = []
     for row in table.rows:
-        wanted = [_wanted(experiment, row, column, backbones) for column in table.columns]
+        wanted = [
+            0 if measured.absent(column) else _wanted(experiment, row, column, backbones) for column in table.columns
+        ]
         cells = [_cell(found, count) for found, count in zip(grid[row.label], wanted, strict=True)]
         lines.append(
             Line(row.label, tuple(cells), tuple(map(bool, wanted)), _cost(experiment, table, row, measured, runs))
         )
-    levels = tuple(measured.level(backbones[0].name, column) for column in table.columns)
+    levels = tuple(
+        next((level for b in backbones if (level := measured.level(b.name, column)) is not None), None)
+        for column in table.columns
+    )
     counts = tuple(_counts([line.cells[index] for line in lines]) for index in range(len(table.columns)))
     differences: tuple[Line, ...] = ()
     if table.reference is not None:
@@ -171,7 +176,7 @@ def _difference(
         ours, theirs = grid[row.label][index], grid[reference.label][index]
         pairs = {run: (_at(ours, run), _at(theirs, run)) for run in {**ours, **theirs}}
         both = {run: pair for run, pair in pairs.items() if pair[0] is not None and pair[1] is not None}
-        asked.append(sum(wanted) > 0)
+        asked.append(sum(wanted) > 0 and not measured.absent(column))
         if not both:
             cells.append(None)
             continue
@@ -211,15 +216,11 @@ def _cost(
     if not table.cost:
         return None
     names = {_model_of(experiment, row, c, experiment.backbones[run[0]]) for c in table.columns for run in runs}
-    trained = {
-        experiment.models[name].start if not experiment.models[name].command else name
-        for name in names
-        if name is not None and name != BACKBONE
-    }
+    trained = {experiment.models[name].trained for name in names if name is not None and name != BACKBONE}
     sums: dict[Run, float] = {}
     sizes: list[int] = []
     for run in runs:
-        costs = [measured.costs[name, *run] for name in trained if name is not None and (name, *run) in measured.costs]
+        costs = [measured.costs[name, *run] for name in trained if (name, *run) in measured.costs]
         if costs:
             sums[run] = sum(seconds for _, seconds in costs)
             sizes += [size for size, _ in costs]
@@ -231,9 +232,9 @@ def _best(lines: Sequence[Line]) -> tuple[Line, ...]:
     marked = [list(line.cells) for line in lines]
     for index in range(len(marked[0]) if marked else 0):
         column = [cells[index] for cells in marked]
-        values = [round(cell.value, 3) for cell in column if cell is not None]
+        values = [round(100 * cell.value, 1) for cell in column if cell is not None]
         for cells, cell in zip(marked, column, strict=True):
-            if cell is not None and len(values) > 1 and round(cell.value, 3) == max(values):
+            if cell is not None and len(values) > 1 and round(100 * cell.value, 1) == max(values):
                 cells[index] = replace(cell, best=True)
     return tuple(
         Line(line.label, tuple(cells), line.asked, line.cost) for line, cells in zip(lines, marked, strict=True)
@@ -263,7 +264,7 @@ def _notes(table: Table, parts: Sequence[Part], measured: Measured) -> list[str]
         only = "In brackets of one run:" if freedoms else "One run: in brackets"
         notes.append(f"{only} the 95 % interval over its samples, clustered by group; it says nothing of other runs.")
     if any(cell.kind is None for cell in every):
-        notes.append("Without brackets: one run, and a metric that is no mean over samples.")
+        notes.append("Without brackets: one run, whose samples are not kept for this metric.")
     if table.reference is not None:
         notes.append(
             f"Second block: differences to {table.reference}, run by run; bold where the interval is off zero."
@@ -281,6 +282,13 @@ def _notes(table: Table, parts: Sequence[Part], measured: Measured) -> list[str]
     )
     if gaps:
         notes.append(f"Not complete: {gaps} cells lack some or all of their runs (marked …).")
+    for column in filter(measured.absent, table.columns):
+        told = {s.data for (_, _, _, task), scores in measured.scores.items() if task == column.task for s in scores}
+        of = f" of {column.data}" if column.data else ""
+        notes.append(
+            f"{column.label}: no single {column.score} {column.metric}{of} (control {column.control}) in what task "
+            f"{column.task} gave; its data: {', '.join(sorted(told))}."
+        )
     asked = {(column.task, column.score.partition(":")[0], column.data) for column in table.columns}
     for (task, data, score, reason), count in measured.missed.items():
         # A clip that cannot be read is missed by whatever is asked: its score is called "all".

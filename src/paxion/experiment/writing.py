@@ -14,7 +14,7 @@ from paxion import __version__
 from paxion.experiment.latex import latex
 from paxion.experiment.markdown import markdown
 from paxion.experiment.page import page
-from paxion.experiment.parts import Experiment
+from paxion.experiment.parts import BACKBONE, Experiment
 from paxion.experiment.scores import Measured, of_column
 from paxion.experiment.tables import Made, make_tables
 from paxion.files import write_text
@@ -24,7 +24,7 @@ RESULTS = "results.json"
 """Written last: it says what the tables were made of."""
 TIDY = (
     "table", "group", "row", "model", "backbone", "seed", "data", "task", "score", "control", "metric", "value", "low",
-    "high", "n", "ties",
+    "high", "n", "ties", "trainable", "cpu_seconds",
 )  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def write_tables(
 
 
 def _tidy(experiment: Experiment, measured: Measured) -> str:
-    """Every number behind the tables, one a line: no means."""
+    """Every number behind the tables, one a line: no means. With costs of the run where the table has them."""
     text = io.StringIO()
     file = csv.writer(text, lineterminator="\n")
     file.writerow(TIDY)
@@ -83,11 +83,13 @@ def _tidy(experiment: Experiment, measured: Measured) -> str:
         for row in table.rows:
             for (model, backbone, seed, task), scores in measured.scores.items():
                 columns = [column for column in table.columns if column.task == task and model in row.models]
+                trained = experiment.models[model].trained if model != BACKBONE else model
+                cost = measured.costs.get((trained, backbone, seed), ("", "")) if table.cost else ("", "")
                 for column in columns:
                     for score in (score for score in scores if of_column(score, column)):
                         file.writerow([
                             table.title, experiment.backbones[backbone].group, row.label, model, backbone, seed,
                             score.data, task, score.task, score.control, score.metric, score.value, score.low,
-                            score.high, score.n, score.ties,
+                            score.high, score.n, score.ties, *cost,
                         ])  # fmt: skip
     return text.getvalue()

@@ -13,7 +13,8 @@ def beginning(recipe: Recipe, backbone: Backbone, start: PatchedModel | None = N
     """The model that a training begins with: the recipe's for this backbone, or what was trained before.
 
     start: its patcher is taken as it is, with its own sizes and temperature, and so is its fuser if the recipe has one
-    of that kind; a recipe without a fuser trains the patcher alone.
+    of that kind; a recipe without a fuser trains the patcher alone. A new fuser has the default temperature; by
+    protocol paper it goes on with the patcher's, as published: there is one temperature for both.
 
     Raises PaxionError when the recipe cannot be trained on the backbone.
     """
@@ -45,4 +46,6 @@ def beginning(recipe: Recipe, backbone: Backbone, start: PatchedModel | None = N
     model.patcher.load_state_dict(start.patcher.state_dict())
     if model.fuser is not None and kept is not None:
         model.fuser.load_state_dict(kept.state_dict())
+    elif model.fuser is not None and recipe.protocol == "paper":
+        model.fuser.temperature.data.copy_(start.patcher.temperature.data)
     return model

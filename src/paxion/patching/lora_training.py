@@ -199,6 +199,7 @@ def train_lora(
         )  # fmt: skip
         cut_log(folder, state)
         config = provenance(**description, device=str(accelerator.device), **dict(about or {}))
+        config |= {"left_out": dict(data.left_out)}
         config["backbone"] = {"name": backbone.name, "revision": backbone.revision}
         _tell(folder, config, model, state)
         for line in [*surprises(run), *([_BLIND.format(backbone.name)] if blind and recipe.atm else [])]:

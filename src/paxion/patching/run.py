@@ -14,6 +14,7 @@ from paxion.features.ahead import ReadAhead
 from paxion.patching.batches import Batches
 from paxion.patching.data import TrainingData
 from paxion.patching.model import PatchedModel
+from paxion.patching.patcher import PatcherConfig
 from paxion.patching.recipe import Recipe
 from paxion.patching.run_state import State
 from paxion.patching.validation import Validation
@@ -90,12 +91,25 @@ def surprises(run: Run) -> list[str]:
             f"accumulate {steps.parts}: each clip is told from {others} others instead of {steps.batch - 1}, as the "
             "parts of a batch do not see each other"
         )
-    if recipe.protocol == "paper" and steps.process.world != 2:
+    if recipe.protocol == "paper" and recipe.task == "captions" and steps.process.world != 2:
         lines.append(
-            f"protocol paper was published for 2 processes of 32 clips each, got {steps.process.world} of "
-            f"{steps.batch // steps.process.world}"
+            f"protocol paper was published for 2 processes, got {steps.process.world} of "
+            f"{steps.batch // steps.process.world} clips"
             + ("; text to video then trains the patcher too" if steps.process.world == 1 else "")
+        )
+    if recipe.atm and _order_blind(run):
+        lines.append(
+            "the patcher gives a clip and its reversal the same vectors, as it has no code of the frames, so ATM "
+            "trains nothing"
         )
     if run.state.step:
         lines.append(f"going on after step {run.state.step} of {steps.steps}")
     return lines
+
+
+def _order_blind(run: Run) -> bool:
+    """Whether a patcher alone cannot tell the order of frames that do not see each other."""
+    if not run.data.source.spec.per_frame or run.model.fuser is not None:
+        return False
+    config = run.model.patcher.config
+    return not isinstance(config, PatcherConfig) or not (config.temporal_embedding or config.difference_tokens)

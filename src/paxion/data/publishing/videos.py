@@ -66,9 +66,10 @@ def put(shot: Shot, target: Path) -> None:
             return
         folder = tempfile.mkdtemp(prefix=".link-", dir=target.parent)
         temporary = Path(folder) / "video"
-        for link in (os.symlink, os.link, shutil.copyfile):
+        beside = os.path.relpath(source, target.parent.resolve())  # so that both can be moved together
+        for link, what in ((os.symlink, beside), (os.link, source), (shutil.copyfile, source)):
             try:
-                link(source, temporary)
+                link(what, temporary)
                 break
             except OSError:
                 temporary.unlink(missing_ok=True)
