@@ -82,5 +82,6 @@ def _cells(line: Line, *, signed: bool = False) -> list[str]:
         value = number(cell, signed=signed)
         around = " ".join(part for part in (f"± {spread(cell)}" if spread(cell) else "", gap(cell, asked)) if part)
         below = f"<small>{interval(cell)}</small>" if interval(cell) else ""
-        texts.append(f"<b>{value}</b> {around}{below}" if strong else f"{value} {around}{below}")
+        tag = "strong" if signed else "b"  # a difference that is clear may be one for the worse: no colour
+        texts.append(f"<{tag}>{value}</{tag}> {around}{below}" if strong else f"{value} {around}{below}")
     return texts

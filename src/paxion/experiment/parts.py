@@ -10,6 +10,8 @@ BACKBONE = "backbone"
 """The model that is always there: the backbone as it came."""
 PLAIN = "plain"
 """The stage of a task that asks models as they are; beside it those of the methods, called as their models."""
+RESERVED = (BACKBONE, PLAIN)
+"""What no model of a file may be called."""
 METHODS = ("softmax-sum", "score-sum", "two-step")
 """How a model and its backbone are asked together."""
 

@@ -11,19 +11,7 @@ from typing import Any
 
 from paxion.experiment.commands import options
 from paxion.experiment.options import Option, problems, shown, unknown_key
-from paxion.experiment.parts import (
-    BACKBONE,
-    METHODS,
-    PLAIN,
-    Backbone,
-    Column,
-    Data,
-    Experiment,
-    Model,
-    Row,
-    Table,
-    Task,
-)
+from paxion.experiment.parts import METHODS, RESERVED, Backbone, Column, Data, Experiment, Model, Row, Table, Task
 from paxion.records import PaxionError
 
 SHIPPED = Path(__file__).parent.parent / "experiments"
@@ -179,9 +167,9 @@ def _experiment(content: dict[str, Any], stem: str, found: Problems) -> Experime
             where = f"{kind}.{part}"
             if not isinstance(table, dict):
                 found.append(f"{where}: got {shown(table)}, expected a table")
-            elif not re.fullmatch(r"[\w-][\w.-]*", part) or (kind == "models" and part in (BACKBONE, PLAIN)):
+            elif not re.fullmatch(r"[\w-][\w.-]*", part) or (kind == "models" and part in RESERVED):
                 found.append(
-                    f"{where}: expected a name of letters, digits, dots and dashes, other than {BACKBONE} and {PLAIN}"
+                    f"{where}: expected a name of letters, digits, dots and dashes, other than {' and '.join(RESERVED)}"
                 )
             else:
                 parts[kind][part] = read(part, Given(where, dict(table), found))
