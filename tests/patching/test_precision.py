@@ -74,4 +74,4 @@ def test_the_published_protocol_by_one_process_says_how_it_differs(tiny_backbone
     told: list[str] = []
     train(replace(SHORT, epochs=1, protocol="paper", warmup=0), tiny_backbone, data, tmp_path, tell=told.append)
     (line,) = told
-    assert "2 processes of 32 clips each, got 1 of 16; text to video then trains the patcher too" in line
+    assert "published for 2 processes, got 1 of 16 clips; text to video then trains the patcher too" in line
