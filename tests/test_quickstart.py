@@ -11,9 +11,10 @@ import pytest
 
 from paxion.backbones.world import save_world
 from paxion.cli import main
+from paxion.evaluation.chance import action_chance
 from paxion.manifest import read_manifest
 from paxion.patching.recipes import RECIPES
-from paxion.quickstart import SHORTCUT, TRAINED, QuickstartPlan, action_chance
+from paxion.quickstart import SHORTCUT, TRAINED, QuickstartPlan
 from paxion.records import PROBES, RETRIEVALS, Sample
 from paxion.results import Results, read_results, read_rows
 
@@ -139,7 +140,7 @@ def test_the_chance_of_guessing_an_action():
         sample(2, "close", "three"),
         sample(3, "close", "three"),
     ]
-    score = action_chance("d", samples, 7)
+    score = action_chance("d", samples, seed=7)[0]
     assert score.value == pytest.approx((2 / 3 + 2 / 3 + 1 / 3 + 1 / 3) / 4)
     assert (score.model, score.n, score.seed) == ("chance", 4, 7)
 

@@ -3,68 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from rich.console import Console
 
-from paxion.backbones.base import Backbone, BackboneEncoder, Encoder
-from paxion.backbones.low_rank import LowRankEncoder
-from paxion.commands import compute_features, device, page, say, show
+from paxion.backbones.base import BackboneEncoder, Encoder
+from paxion.commands import device, say
 from paxion.data.benchmarks import Bench, read_bench
 from paxion.data.prompts import prompts_of
-from paxion.evaluation.chance import chance_scores, clip_chance
-from paxion.evaluation.evaluate import Evaluation, evaluate, mirror
+from paxion.evaluation.evaluate import Evaluation
 from paxion.evaluation.settings import METHODS, PROTOCOLS, Kind, Method, Protocol, Settings
 from paxion.evaluation.weight import choose_weight
 from paxion.features.extract import Extracted
 from paxion.files import make_folder
-from paxion.manifest import manifest_hash, read_manifest, write_manifest
+from paxion.manifest import read_manifest, write_manifest
 from paxion.model_commands import OnBackbone, load_models, trained_sampler
 from paxion.records import SPLITS, TASKS, PaxionError, Sample, unknown_name
-from paxion.report.actions import print_actions
-from paxion.results import Results, provenance, write_results
+from paxion.scored_run import Run, add_chance, finish, mixes, scored
 from paxion.video.controls import CONTROLS
 from paxion.video.sample import SAMPLERS
 
 MANIFEST = "manifest.jsonl"
 """In the folder of a run of evaluate: what was evaluated."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a run of probe or evaluate scores, and how."""
-
-    console: Console
-    groups: list[OnBackbone]
-    manifest: Path
-    samples: list[Sample]
-    store: Path
-    tasks: tuple[str, ...]
-    sampler: str
-    seed: int
-    controls: tuple[str, ...] = ("none",)
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """Of feature extraction."""
-
-    @property
-    def by_data(self) -> dict[str, list[Sample]]:
-        """The samples by the name of their data set."""
-        found: dict[str, list[Sample]] = {}
-        for sample in self.samples:
-            found.setdefault(sample.source or self.manifest.stem, []).append(sample)
-        return found
-
-    def extract(self, backbone: Backbone, samples: Sequence[Sample]) -> Extracted:
-        """The features of samples, with all that the controls need."""
-        mirrored = [other for control in self.controls if (other := mirror(control, backbone.frames))]
-        turned = ("reversed",) if "reversal" in self.tasks else ()
-        return compute_features(
-            self.console, backbone, self.manifest, samples, self.store,
-            controls=(*turned, *self.controls, *(mirrored if turned else ())), sampler=self.sampler, **self.options,
-        )  # fmt: skip
 
 
 def probe(
@@ -101,9 +64,9 @@ def probe(
         extracted = run.extract(on.backbone, samples)
         for data, rows in run.by_data.items():
             for encoder in on.encoders:
-                evaluation.add(_scored(run, encoder, extracted, data, rows, settings))
-            _add_chance(evaluation, run, extracted, data, rows, settings)
-    return _finish(run, out, evaluation, models, split, {"protocol": protocol})
+                evaluation.add(scored(run, encoder, extracted, data, rows, settings))
+            add_chance(evaluation, run, extracted, data, rows, settings)
+    return finish(run, out, evaluation, models, split, {"protocol": protocol})
 
 
 def evaluate_models(
@@ -157,14 +120,14 @@ def evaluate_models(
     run = Run(console, groups, manifest, bench.samples, store, bench.tasks, sampler, seed, options=options)
     evaluation = Evaluation(missed=list(bench.problems), notes=list(bench.notes))
     if methods != ("plain",):
-        alone = [encoder.name for on in groups for encoder in on.encoders if not _mixes(encoder)]
+        alone = [encoder.name for on in groups for encoder in on.encoders if not mixes(encoder)]
         evaluation.notes += [f"{name} is scored plain: there is no backbone to put beside it" for name in alone]
     weights: dict[str, float] = {}
     for on in groups:
         extracted = run.extract(on.backbone, bench.samples)
         if not extracted.keys:
             raise PaxionError(_nothing_read(bench, extracted, data))
-        mixed = [encoder for encoder in on.encoders if _mixes(encoder)]
+        mixed = [encoder for encoder in on.encoders if mixes(encoder)]
         if choosing is not None and mixed:
             weights |= _chosen_weights(run, on, mixed, choosing, settings)
         beside = BackboneEncoder("backbone", on.backbone)
@@ -172,14 +135,14 @@ def evaluate_models(
             asked = _completed(settings, bench, rows, extracted)
             for encoder in on.encoders:
                 # A backbone beside itself is itself; so is one with low-rank updates: what it was is not loaded.
-                for kind in methods if _mixes(encoder) else ("plain",):
+                for kind in methods if mixes(encoder) else ("plain",):
                     method = Method(cast(Kind, kind), weights.get(encoder.name, given or 0.0), top)
                     how, other = replace(asked, method=method), None if kind == "plain" else beside
-                    evaluation.add(_scored(run, encoder, extracted, name, rows, how, other))
-            _add_chance(evaluation, run, extracted, name, rows, asked)
-    scored = bench.samples[0].split
+                    evaluation.add(scored(run, encoder, extracted, name, rows, how, other))
+            add_chance(evaluation, run, extracted, name, rows, asked)
+    split = bench.samples[0].split
     described = {
-        "evaluated": {"task": bench.name, "file": str(data), "tasks": list(bench.tasks), "split": scored},
+        "evaluated": {"task": bench.name, "file": str(data), "tasks": list(bench.tasks), "split": split},
         "protocol": protocol,
         "methods": list(methods),
         **({"weight": given if given is not None else weights} if "score-sum" in methods else {}),
@@ -187,77 +150,7 @@ def evaluate_models(
         **({"prompts": list(settings.prompts), "labels": _listed(bench.labels)} if bench.labels else {}),
         **({"question_text": question_text, "hard": len(bench.hard)} if "questions" in bench.tasks else {}),
     }
-    return _finish(run, out, evaluation, models, scored, described, methods)
-
-
-def _scored(
-    run: Run,
-    encoder: Encoder,
-    extracted: Extracted,
-    data: str,
-    rows: Sequence[Sample],
-    settings: Settings,
-    beside: Encoder | None = None,
-) -> Evaluation:
-    return evaluate(
-        encoder, extracted.store, extracted.keys, rows,
-        data=data, tasks=run.tasks, controls=run.controls, seed=run.seed, reasons=extracted.missed, device=device(),
-        settings=settings, beside=beside,
-    )  # fmt: skip
-
-
-def _add_chance(
-    evaluation: Evaluation, run: Run, extracted: Extracted, data: str, rows: Sequence[Sample], settings: Settings
-) -> None:
-    """Add what guessing gives on the clips that a store has, unless another backbone's store has given it."""
-    present = [sample for sample in rows if sample.id in extracted.keys]
-    known = {(score.model, score.data) for score in evaluation.scores}
-    if "none" in run.controls and ("chance", data) not in known:
-        evaluation.scores += chance_scores(data, present, run.tasks, settings, run.seed)
-        if "text_to_video" in run.tasks:
-            evaluation.scores += clip_chance(data, present, run.seed)
-
-
-def _finish(
-    run: Run,
-    out: Path,
-    evaluation: Evaluation,
-    models: Sequence[str],
-    split: str,
-    described: Mapping[str, Any],
-    methods: Sequence[str] = ("plain",),
-) -> int:
-    """Write the run, print its tables, and say where the page is."""
-    backbones = [{"name": on.backbone.name, "revision": on.backbone.revision} for on in run.groups]
-    known = {
-        "seed": run.seed,
-        "manifest": {"path": str(run.manifest), "hash": manifest_hash(run.manifest), "split": split},
-        "sampler": run.sampler,
-        "backbone": backbones[0],
-        **({"backbones": backbones} if len(backbones) > 1 else {}),
-        "models": list(models),
-        "models_on": {
-            Method(cast(Kind, kind)).named(encoder.name): {
-                "backbone": getattr(encoder, "on", f"{on.backbone.name} {on.backbone.revision}"),
-                "adapter": not isinstance(encoder, BackboneEncoder),
-            }
-            for on in run.groups
-            for encoder in on.encoders
-            for kind in (methods if _mixes(encoder) else ("plain",))
-        },
-        **described,
-        "notes": evaluation.notes,
-        "missed": evaluation.missed,
-    }
-    results = Results(provenance(**known), evaluation.scores)
-    write_results(out, results, evaluation.rows)
-    show(run.console, results)
-    print_actions(run.console, results.scores)
-    for note in evaluation.notes:
-        say(run.console, note)
-    page(out, results, evaluation, run.by_data, run.manifest, run.seed)
-    say(run.console, f"the page: {out / 'report.html'}")
-    return 0
+    return finish(run, out, evaluation, models, split, described, methods)
 
 
 def _completed(settings: Settings, bench: Bench, rows: Sequence[Sample], extracted: Extracted) -> Settings:
@@ -312,11 +205,6 @@ def _chosen_weights(
         say(run.console, f"score-sum of {encoder.name}: {weight:g} of the backbone, by {len(present)} val clips")
         found[encoder.name] = weight
     return found
-
-
-def _mixes(encoder: Encoder) -> bool:
-    """Whether there is a backbone to put beside the model, on the same features."""
-    return not isinstance(encoder, BackboneEncoder | LowRankEncoder)
 
 
 def _nothing_read(bench: Bench, extracted: Extracted, data: Path) -> str:

@@ -18,6 +18,7 @@ import torch
 from paxion.backbones.base import Backbone, BackboneEncoder, Encoder, text_vectors
 from paxion.backbones.load import load_backbone
 from paxion.backbones.world import WorldBackbone
+from paxion.evaluation.chance import action_chance
 from paxion.evaluation.evaluate import Evaluation, evaluate
 from paxion.evaluation.probes import antonym_scores, object_scores, probe_rows, probe_score
 from paxion.evaluation.separation import separation
@@ -32,7 +33,7 @@ from paxion.patching.recipes import RECIPES, Recipe
 from paxion.patching.run_state import LAST
 from paxion.patching.spent import origin
 from paxion.patching.train import CONFIG, train
-from paxion.records import Sample, Score
+from paxion.records import Sample
 from paxion.results import Results, provenance, write_results
 from paxion.video.controls import CONTROLS
 from paxion.video.transform import prepare
@@ -240,19 +241,8 @@ def probe_all(
         for foil in ("antonym", "replaced"):
             found = text_only_scores(train_samples, test, foil, vectors, data=data)
             total.scores += [replace(score, seed=plan.training_seed) for score in found]
-        total.scores.append(action_chance(data, test, plan.training_seed))
+        total.scores += action_chance(data, test, seed=plan.training_seed)
     return total
-
-
-def action_chance(data: str, samples: Sequence[Sample], seed: int) -> Score:
-    """R@1 of guessing a template: paraphrases of the right action are right too."""
-    said: dict[str | None, set[str]] = {}
-    for sample in samples:
-        if sample.template:
-            said.setdefault(sample.action, set()).add(sample.template)
-    gallery = len(set().union(*said.values()))
-    level = sum(len(said[sample.action]) / gallery for sample in samples) / len(samples)
-    return Score("chance", data, "video_to_action", "none", "R@1", level, level, level, len(samples), 0, seed)
 
 
 def describe(backbone: Backbone, samples: Sequence[Sample]) -> dict[str, Any]:

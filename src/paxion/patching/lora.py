@@ -177,12 +177,12 @@ def inject(backbone: Backbone, lora: Lora, seed: int) -> LoraModel:
     layers, root = chosen_layers(backbone, lora), modules_of(backbone)
     # Whole names: what ends alike in the other tower stays as it is.
     whole = "|".join(map(re.escape, layers))
-    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=whole)  # type: ignore[arg-type]
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=whole)
     torch.manual_seed(seed)
     inject_adapter_in_model(config, root)
     root.eval()
-    found = [root.get_submodule(name) for name in layers]
-    pairs: Any = [(layer.lora_A["default"].weight, layer.lora_B["default"].weight) for layer in found]  # type: ignore[index, union-attr]
+    found: list[Any] = [root.get_submodule(name) for name in layers]
+    pairs = [(layer.lora_A["default"].weight, layer.lora_B["default"].weight) for layer in found]
     _check_gradient(backbone, lora, root)
     return LoraModel(layers, pairs)
 

@@ -1,0 +1,133 @@
+"""A run of probe or evaluate: its features, every model's scores, what guessing gives, and the files it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from rich.console import Console
+
+from paxion.backbones.base import Backbone, BackboneEncoder, Encoder
+from paxion.backbones.low_rank import LowRankEncoder
+from paxion.commands import compute_features, device, page, say, show
+from paxion.evaluation.chance import chance_scores, clip_chance
+from paxion.evaluation.evaluate import Evaluation, evaluate, mirror
+from paxion.evaluation.settings import Kind, Method, Settings
+from paxion.features.extract import Extracted
+from paxion.manifest import manifest_hash
+from paxion.model_commands import OnBackbone
+from paxion.records import Sample
+from paxion.report.actions import print_actions
+from paxion.results import Results, provenance, write_results
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of probe or evaluate scores, and how."""
+
+    console: Console
+    groups: list[OnBackbone]
+    manifest: Path
+    samples: list[Sample]
+    store: Path
+    tasks: tuple[str, ...]
+    sampler: str
+    seed: int
+    controls: tuple[str, ...] = ("none",)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of feature extraction."""
+
+    @property
+    def by_data(self) -> dict[str, list[Sample]]:
+        """The samples by the name of their data set."""
+        found: dict[str, list[Sample]] = {}
+        for sample in self.samples:
+            found.setdefault(sample.source or self.manifest.stem, []).append(sample)
+        return found
+
+    def extract(self, backbone: Backbone, samples: Sequence[Sample]) -> Extracted:
+        """The features of samples, with all that the controls need."""
+        mirrored = [other for control in self.controls if (other := mirror(control, backbone.frames))]
+        turned = ("reversed",) if "reversal" in self.tasks else ()
+        return compute_features(
+            self.console, backbone, self.manifest, samples, self.store,
+            controls=(*turned, *self.controls, *(mirrored if turned else ())), sampler=self.sampler, **self.options,
+        )  # fmt: skip
+
+
+def scored(
+    run: Run,
+    encoder: Encoder,
+    extracted: Extracted,
+    data: str,
+    rows: Sequence[Sample],
+    settings: Settings,
+    beside: Encoder | None = None,
+) -> Evaluation:
+    """What one model scores on the samples of one data set, over all tasks and controls of the run."""
+    return evaluate(
+        encoder, extracted.store, extracted.keys, rows,
+        data=data, tasks=run.tasks, controls=run.controls, seed=run.seed, reasons=extracted.missed, device=device(),
+        settings=settings, beside=beside,
+    )  # fmt: skip
+
+
+def add_chance(
+    evaluation: Evaluation, run: Run, extracted: Extracted, data: str, rows: Sequence[Sample], settings: Settings
+) -> None:
+    """Add what guessing gives on the clips that a store has, unless another backbone's store has given it."""
+    present = [sample for sample in rows if sample.id in extracted.keys]
+    known = {(score.model, score.data) for score in evaluation.scores}
+    if "none" in run.controls and ("chance", data) not in known:
+        evaluation.scores += chance_scores(data, present, run.tasks, settings, run.seed)
+        if "text_to_video" in run.tasks:
+            evaluation.scores += clip_chance(data, present, run.seed)
+
+
+def finish(
+    run: Run,
+    out: Path,
+    evaluation: Evaluation,
+    models: Sequence[str],
+    split: str,
+    described: Mapping[str, Any],
+    methods: Sequence[str] = ("plain",),
+) -> int:
+    """Write the run, print its tables, and say where the page is."""
+    backbones = [{"name": on.backbone.name, "revision": on.backbone.revision} for on in run.groups]
+    known = {
+        "seed": run.seed,
+        "manifest": {"path": str(run.manifest), "hash": manifest_hash(run.manifest), "split": split},
+        "sampler": run.sampler,
+        "backbone": backbones[0],
+        **({"backbones": backbones} if len(backbones) > 1 else {}),
+        "models": list(models),
+        "models_on": {
+            Method(cast(Kind, kind)).named(encoder.name): {
+                "backbone": getattr(encoder, "on", f"{on.backbone.name} {on.backbone.revision}"),
+                "adapter": not isinstance(encoder, BackboneEncoder),
+            }
+            for on in run.groups
+            for encoder in on.encoders
+            for kind in (methods if mixes(encoder) else ("plain",))
+        },
+        **described,
+        "notes": evaluation.notes,
+        "missed": evaluation.missed,
+    }
+    results = Results(provenance(**known), evaluation.scores)
+    write_results(out, results, evaluation.rows)
+    show(run.console, results)
+    print_actions(run.console, results.scores)
+    for note in evaluation.notes:
+        say(run.console, note)
+    page(out, results, evaluation, run.by_data, run.manifest, run.seed)
+    say(run.console, f"the page: {out / 'report.html'}")
+    return 0
+
+
+def mixes(encoder: Encoder) -> bool:
+    """Whether there is a backbone to put beside the model, on the same features."""
+    return not isinstance(encoder, BackboneEncoder | LowRankEncoder)
