@@ -114,6 +114,8 @@ class Report:
 
     run: Annotated[Path, tyro.conf.Positional]
     """Folder of the run."""
+    clips: int | None = None
+    """How many clips to show at most; 50 stay below 3 MB. Default: about a dozen."""
 
 
 Command = (

@@ -145,8 +145,10 @@ def say_missed(console: Console, missed: Mapping[str, str], samples: int) -> Non
             say(console, f"  {name}: {reason}")
 
 
-def report(console: Console, run: Path) -> int:
+def report(console: Console, run: Path, clips: int | None) -> int:
     """Write the page of a run again. Clips are shown if the manifest is still where the run found it."""
+    if clips is not None and clips < 0:
+        raise PaxionError(f"got {clips} clips to show, expected 0 or more")
     results = read_results(run)
     origin: dict[str, Any] = results.provenance.get("manifest") or {}
     manifest = Path(origin.get("path", ""))
@@ -157,7 +159,8 @@ def report(console: Console, run: Path) -> int:
                 tests.setdefault(sample.source or manifest.stem, []).append(sample)
     else:
         say(console, f"no clips are shown: the manifest {manifest} is gone")
-    page(run, results, Evaluation(rows=read_rows(run)), tests, manifest, int(results.provenance.get("seed", 0)))
+    seed = int(results.provenance.get("seed", 0))
+    page(run, results, Evaluation(rows=read_rows(run)), tests, manifest, seed, clips)
     say(console, f"the page: {run / 'report.html'}")
     return 0
 
@@ -172,13 +175,19 @@ def show(console: Console, results: Results) -> None:
 
 
 def page(
-    out: Path, results: Results, evaluation: Evaluation, tests: dict[str, list[Sample]], manifest: Path, seed: int
+    out: Path,
+    results: Results,
+    evaluation: Evaluation,
+    tests: dict[str, list[Sample]],
+    manifest: Path,
+    seed: int,
+    clips: int | None = None,
 ) -> None:
-    """Write report.html with clips that show what the models get right and wrong."""
+    """Write report.html with clips that show what the models get right and wrong. clips: how many, by default 12."""
 
     def frames(_: str, sample: Sample) -> Any:
         return read_clip(video_path(manifest, sample), "midpoint", SHOWN_FRAMES, sample.start, sample.end).frames
 
     given = results.provenance
-    examples = choose_examples(evaluation.rows, tests, frames, seed=seed, provenance=given) if tests else []
-    write_page(out / "report.html", scores=results.scores, provenance=results.provenance, examples=examples)
+    chosen = choose_examples(evaluation.rows, tests, frames, seed=seed, provenance=given, clips=clips) if tests else []
+    write_page(out / "report.html", scores=results.scores, provenance=results.provenance, examples=chosen)

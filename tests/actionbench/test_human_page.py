@@ -5,8 +5,8 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from human_browser import CHROMIUM, Browser
 
+from browser import CHROMIUM, Browser
 from paxion.actionbench.human import write_kit
 from paxion.actionbench.human_score import score_answers
 

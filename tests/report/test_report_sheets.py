@@ -69,6 +69,19 @@ def test_examples_have_every_outcome_both_worlds_and_many_actions(make_world, dr
     np.testing.assert_array_equal(examples[0].frames, draw(examples[0].data + examples[0].sample.id))
 
 
+def test_as_many_examples_as_asked_for_in_the_same_shares(make_world, draw):
+    samples, rows = make_world(400)
+    examples = drawn(samples, rows, draw, clips=50)
+    credits = [{score.model: score.credit for score in example.scores} for example in examples]
+    kinds = Counter((e.task, c["backbone"] == 1, c["patcher"] == 1) for e, c in zip(examples, credits, strict=True))
+    # The shares of 50 are 16.7, 8.3, 8.3, 8.3, 4.2 and 4.2; no clip here comes out as the last would want it.
+    assert kinds == {
+        ("antonym", False, True): 17, ("antonym", False, False): 9, ("antonym", True, False): 8,
+        ("reversal", False, True): 8, ("reversal", False, False): 4,
+    }  # fmt: skip
+    assert drawn(samples, rows, draw, clips=0) == []
+
+
 def test_the_draw_depends_on_the_seed_and_not_on_the_order_of_rows(make_world, draw):
     samples, rows = make_world()
     shuffled = random.Random(1).sample(rows, len(rows))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -92,11 +94,14 @@ def render_page(*, scores: Sequence[Score], provenance: Mapping[str, object], ex
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = percent
     environment.filters["tied"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
-    source = resources.files("paxion.report").joinpath("page.html").read_text(encoding="utf-8")
+    source, script = (
+        resources.files("paxion.report").joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "page.js")
+    )
     datas = data_names(scores)
     models = model_names(scores, text=False)
     roles = roles_of(models, provenance)
     notes = DATA_NOTES if roles.patched else {}
+    cards = [_card(example, roles) for example in examples]
     return environment.from_string(source).render(
         title="Does the model understand actions?",
         about=_about(provenance, datas),
@@ -123,11 +128,15 @@ def render_page(*, scores: Sequence[Score], provenance: Mapping[str, object], ex
         controls_plot=_drawing(controls_plot(scores, provenance)),
         controls=[table for data in datas if (table := control_table(scores, data, roles)) is not None],
         controlled=any(score.control != "none" for score in scores),
-        cards=[_card(example, roles) for example in examples],
+        cards=cards,
+        choices=_choices(cards),
         mark=mark,
         missed=_missed(provenance),
         commands=_commands(provenance),
         facts=flatten({key: value for key, value in provenance.items() if key != "missed"}),
+        # The browser runs this script and no other: nothing in the data can become one.
+        script=Markup(script),
+        script_digest="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
@@ -218,6 +227,16 @@ def _card(example: Example, roles: Roles) -> Card:
     image = data_uri(contact_sheet(example.frames, scale, gap))
     size = (count * max(1, round(width * scale)) + (count - 1) * gap, max(1, round(height * scale)))
     return Card(example, _outcome(example, roles), image, size, count)
+
+
+def _choices(cards: Sequence[Card]) -> list[tuple[str, str, list[str]]]:
+    """What clips can be chosen by: the attribute of a card, its label, and the values; only where there are several."""
+    found = [
+        ("outcome", "outcome", dict.fromkeys(card.outcome for card in cards)),
+        ("task", "probe", dict.fromkeys(card.example.task for card in cards)),
+        ("set", "data set", dict.fromkeys(card.example.data for card in cards)),
+    ]
+    return [(name, label, list(values)) for name, label, values in found if len(values) > 1]
 
 
 def _outcome(example: Example, roles: Roles) -> str:

@@ -96,12 +96,14 @@ def choose_examples(
     *,
     seed: int = 0,
     provenance: Mapping[str, object] | None = None,
+    clips: int | None = None,
 ) -> list[Example]:
     """Draw examples of each outcome: mended by the patch, wrong in both, broken by the patch, for antonym and reversal.
 
     rows: per-sample results; only those without a control, of each model's lowest seed, of models that see clips.
     samples: data name to its samples. frames: gives the frames (T, H, W, 3) uint8 of a sample of a data name; called
     only for the drawn ones. provenance: of the run; it says which models are patched (see `compared`).
+    clips: how many to draw at most, in the shares of WANTED; by default as many as stand there.
     A draw with `seed` decides, made even over data names and spread over actions; the same input gives the same
     examples, whatever the order of the rows. Rows of samples not given are passed over.
     """
@@ -121,7 +123,7 @@ def choose_examples(
     examples = []
     shown: Counter[str] = Counter()
     used: set[tuple[str, str]] = set()
-    for task, before, after, count in wanted:
+    for task, before, after, count in wanted if clips is None else shared_out(wanted, clips):
         peers = Counter(data for data, _ in kinds[task, before, after])
         pool = sorted(kinds[task, before, after])
         random.Random(f"{seed} {task} {before} {after}").shuffle(pool)
@@ -140,6 +142,17 @@ def choose_examples(
             pixels = frames(data, sample)
             examples.append(Example(sample, data, task, pixels, scores, peers[data], totals[data, task]))
     return examples
+
+
+def shared_out(wanted: Sequence[Outcome], clips: int) -> list[Outcome]:
+    """The outcomes with `clips` examples in all, in the same shares; those left over go to the first ones."""
+    whole = sum(count for *_, count in wanted)
+    counts = [count * clips // whole for *_, count in wanted]
+    left = clips - sum(counts)
+    return [
+        (task, before, after, count + (place < left))
+        for place, ((task, before, after, _), count) in enumerate(zip(wanted, counts, strict=True))
+    ]
 
 
 def compared(names: Sequence[str], roles: Roles) -> tuple[str, str | None]:
