@@ -23,6 +23,7 @@ from paxion.progress import progress
 from paxion.quickstart import QuickstartPlan, quickstart, validation_scores
 from paxion.records import PaxionError, Sample
 from paxion.report import choose_examples, print_table, verdict, write_page
+from paxion.report.verbs import verb_tables
 from paxion.results import Results, read_results, read_rows
 from paxion.video.decode import read_clip
 from paxion.world.generate import WorldPlan, draw_world, write_world
@@ -190,4 +191,5 @@ def page(
 
     given = results.provenance
     chosen = choose_examples(evaluation.rows, tests, frames, seed=seed, provenance=given, clips=clips) if tests else []
-    write_page(out / "report.html", scores=results.scores, provenance=results.provenance, examples=chosen)
+    verbs = verb_tables(evaluation.rows, tests, given)
+    write_page(out / "report.html", scores=results.scores, provenance=given, examples=chosen, verbs=verbs)

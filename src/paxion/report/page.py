@@ -17,7 +17,7 @@ from markupsafe import Markup
 from paxion.files import write_text
 from paxion.records import PROBES, Score
 from paxion.report.actions import details
-from paxion.report.plots import CONTROL_LABELS, Plot, accuracy_plot, controls_plot
+from paxion.report.plots import CONTROL_LABELS, Plot, accuracy_plot, controls_plot, verbs_plot
 from paxion.report.roles import Roles, roles_of
 from paxion.report.sheets import Example, ExampleScore, compared, contact_sheet, data_uri
 from paxion.report.table import (
@@ -38,6 +38,7 @@ from paxion.report.table import (
     tables_of,
 )
 from paxion.report.trust import trust
+from paxion.report.verbs import FEWEST, VerbTable
 from paxion.report.verdict import patched_name, verdict_sentences
 
 SHEET_WIDTH = 1200
@@ -80,16 +81,23 @@ def write_page(
     scores: Sequence[Score],
     provenance: Mapping[str, object],
     examples: Sequence[Example] = (),
+    verbs: Sequence[VerbTable] = (),
 ) -> None:
-    """Write the report to `path`: verdict, tables, plots, contact sheets, provenance. It opens offline.
+    """Write the report to `path`: verdict, tables, plots, verbs, contact sheets, provenance. It opens offline.
 
     The same input gives the same bytes. Raises PaxionError where the file cannot be written, ValueError for an example
     whose frames are not (T, H, W, 3) uint8.
     """
-    write_text(Path(path), render_page(scores=scores, provenance=provenance, examples=examples))
+    write_text(Path(path), render_page(scores=scores, provenance=provenance, examples=examples, verbs=verbs))
 
 
-def render_page(*, scores: Sequence[Score], provenance: Mapping[str, object], examples: Sequence[Example] = ()) -> str:
+def render_page(
+    *,
+    scores: Sequence[Score],
+    provenance: Mapping[str, object],
+    examples: Sequence[Example] = (),
+    verbs: Sequence[VerbTable] = (),
+) -> str:
     """The HTML of `write_page`. Everything that comes from the data is escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = percent
@@ -128,6 +136,8 @@ def render_page(*, scores: Sequence[Score], provenance: Mapping[str, object], ex
         controls_plot=_drawing(controls_plot(scores, provenance)),
         controls=[table for data in datas if (table := control_table(scores, data, roles)) is not None],
         controlled=any(score.control != "none" for score in scores),
+        verbs=[(table, _drawing(verbs_plot(table))) for table in verbs],
+        fewest=FEWEST,
         cards=cards,
         choices=_choices(cards),
         mark=mark,

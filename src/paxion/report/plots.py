@@ -1,4 +1,4 @@
-"""The two plots of the report, as SVG text to be put inside a page.
+"""The plots of the report, as SVG text to be put inside a page.
 
 Colours are CSS variables of the page (--paper, --ink, --faint, --rule, --mark-0, --mark-1), so that one drawing serves
 the light and the dark theme. Each plot is drawn twice, panels side by side and stacked, for wide and narrow screens.
@@ -22,6 +22,7 @@ from matplotlib.lines import Line2D
 from paxion.records import PROBES, Score
 from paxion.report.roles import BACKBONE, roles_of
 from paxion.report.table import CONTROLS, Cell, data_names, look_up, model_names, percent
+from paxion.report.verbs import VerbTable
 from paxion.report.verdict import patched_name
 
 # Stand-ins that no drawing uses otherwise; `_inline` turns each into the variable of the page.
@@ -129,6 +130,25 @@ def controls_plot(scores: Sequence[Score], provenance: Mapping[str, object] | No
         title += f". {models[-1]} on {datas[0]}: {percent(full.value)} % on whole clips, "
         title += f"{percent(value)} % at most without ({CONTROL_LABELS[control]})"
     return _plot("controls", title, panels, [CONTROL_LABELS[control] for control in controls], models)
+
+
+def verbs_plot(table: VerbTable, count: int = 15) -> Plot:
+    """The `count` worst verbs of a table with their intervals, a panel per probe and a mark per model."""
+    lines = table.lines[:count]
+    wide = len(table.tasks)
+    panels = [
+        Panel(task, tuple(tuple(line.cells[place + wide * m] for m in range(len(table.models))) for line in lines))
+        for place, task in enumerate(table.tasks)
+    ]
+    which = f"The {len(lines)} of {len(table.lines)} verbs" if len(lines) < len(table.lines) else "The verbs"
+    title = f"{which} that {table.models[-1]} has least right on {table.data}, worst first"
+    named = [f"{line.verb} ({line.clips})" for line in lines]
+    return _plot(f"verbs-{_plain(table.data)}", title, panels, named, table.models)
+
+
+def _plain(name: str) -> str:
+    """A name as part of an id: what is no letter, digit or hyphen is written as its number."""
+    return "".join(sign if sign.isascii() and (sign.isalnum() or sign == "-") else f"_{ord(sign)}" for sign in name)
 
 
 def _antonym(scores: Sequence[Score], model: str, data: str, control: str) -> Cell | None:
