@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from paxion.records import PaxionError
 
@@ -42,7 +43,7 @@ def clustered_interval(credits: Floats, groups: Sequence[str], confidence: float
     all groups have the same mean (all right, all wrong): n_eff = G and the normal quantile.
     Raises PaxionError without samples.
     """
-    value, variance, count = _clustered(credits, groups)
+    value, variance, count = clustered(credits, groups)
     if np.all(credits == 0.5):
         return 0.5, 0.5, 0.5
     if count == 1:
@@ -60,7 +61,7 @@ def mean_interval(values: Floats, groups: Sequence[str], confidence: float = 0.9
     Same clustered variance, G - 1 degrees of freedom, clipped to [0, 1]. One group: (value, 0, 1).
     Raises PaxionError without values.
     """
-    value, variance, count = _clustered(values, groups)
+    value, variance, count = clustered(values, groups)
     if count == 1:
         return value, 0.0, 1.0
     margin = t_quantile((1 + confidence) / 2, count - 1) * math.sqrt(variance)
@@ -91,18 +92,15 @@ def normal_quantile(probability: float) -> float:
 
 
 def t_quantile(probability: float, freedom: int) -> float:
-    """Quantile of Student's t distribution with `freedom` degrees of freedom, to about five digits."""
-    if freedom > 2000:
-        return normal_quantile(probability)
-    # With t = √freedom · tan(a), the angle a has a density proportional to cos(a)^(freedom - 1).
-    angle = np.linspace(-np.pi / 2, np.pi / 2, 20_001)
-    density = np.cos(angle).clip(0) ** (freedom - 1)
-    cumulative = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
-    return float(math.sqrt(freedom) * np.tan(np.interp(probability, cumulative / cumulative[-1], angle)))
+    """Quantile of Student's t distribution with `freedom` degrees of freedom."""
+    return float(stdtrit(freedom, probability))
 
 
-def _clustered(values: Floats, groups: Sequence[str]) -> tuple[float, float, int]:
-    """(mean, cluster-robust variance of the mean, number of groups). The variance of one group is 0."""
+def clustered(values: Floats, groups: Sequence[str]) -> tuple[float, float, int]:
+    """(mean of the values (N,), cluster-robust variance of that mean, number of groups). One group's variance is 0.
+
+    Raises PaxionError without values.
+    """
     if len(values) != len(groups):
         raise ValueError(f"got {len(values)} values and {len(groups)} groups, expected as many")
     if not len(values):

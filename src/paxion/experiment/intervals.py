@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 
 import numpy as np
 
+from paxion.evaluation.paired import paired_difference
 from paxion.evaluation.statistics import t_quantile
 
 Run = tuple[str, int]
@@ -64,13 +65,12 @@ def paired_samples(
     with groups - 1 degrees of freedom. None when fewer than two groups are in both.
     """
     both = [name for name in ours if name in theirs]
-    groups = sorted({ours[name][0] for name in both})
-    if len(groups) < 2:
+    if len({ours[name][0] for name in both}) < 2:
         return None
-    place = {group: index for index, group in enumerate(groups)}
-    differences = np.array([ours[name][1] - theirs[name][1] for name in both])
-    mean = float(differences.mean())
-    sums = np.bincount([place[ours[name][0]] for name in both], weights=differences - mean)
-    variance = float(np.sum(sums**2)) / len(both) ** 2 * len(groups) / (len(groups) - 1)
-    margin = t_quantile((1 + confidence) / 2, len(groups) - 1) * math.sqrt(variance)
-    return mean - margin, mean + margin, len(both)
+    found = paired_difference(
+        np.array([ours[name][1] for name in both]),
+        np.array([theirs[name][1] for name in both]),
+        [ours[name][0] for name in both],
+        confidence,
+    )
+    return found.low, found.high, found.n
