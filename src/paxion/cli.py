@@ -16,12 +16,13 @@ import tyro
 from paxion.data_cli import DATA_FUNCTIONS, Audit, Build, Human, Salience
 from paxion.evaluate_cli import EVALUATE_FUNCTIONS, Evaluate, Probe
 from paxion.experiment_cli import EXPERIMENT_FUNCTIONS, RunExperiment
+from paxion.export_cli import EXPORT_FUNCTIONS, ExportCommand
 from paxion.features_cli import FEATURES_FUNCTIONS, FeaturesCommand
 from paxion.formats_cli import FORMATS_FUNCTIONS, Formats
 from paxion.inspect_cli import INSPECT_FUNCTIONS, Inspect, Score
 from paxion.lora_cli import LORA_FUNCTIONS, TrainLora
 from paxion.metaworld_cli import METAWORLD_FUNCTIONS, Metaworld
-from paxion.model_cli import MODEL_FUNCTIONS, Check, Export, Import, Models
+from paxion.model_cli import MODEL_FUNCTIONS, Check, Import, Models
 from paxion.processes import this_process
 from paxion.records import PaxionError
 from paxion.training_cli import TRAINING_FUNCTIONS, Fuse, Patch
@@ -139,7 +140,7 @@ Command = (
     | Annotated[Models, tyro.conf.subcommand("models")]
     | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Import, tyro.conf.subcommand("import")]
-    | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[ExportCommand, tyro.conf.subcommand("export")]
 )
 
 
@@ -156,6 +157,7 @@ FUNCTIONS = {
     "paxion.data_commands": DATA_FUNCTIONS,
     "paxion.experiment_commands": EXPERIMENT_FUNCTIONS,
     "paxion.evaluate_commands": EVALUATE_FUNCTIONS,
+    "paxion.export_commands": EXPORT_FUNCTIONS,
     "paxion.features_commands": FEATURES_FUNCTIONS,
     "paxion.formats_commands": FORMATS_FUNCTIONS,
     "paxion.inspect_commands": INSPECT_FUNCTIONS,
@@ -166,15 +168,16 @@ FUNCTIONS = {
 }
 
 WORLD, FEATURES = ("make", "pretrain", "formats", "metaworld"), ("make", "status", "verify", "prune")
+EXPORT = ("adapter", "lmms-eval", "vlmevalkit", "dataset")
 """The subcommands of subcommands whose first may be left out."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; exits 0 when all is well, 1 on an error of the run, 2 on bad usage."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    for name, known in (("world", WORLD), ("features", FEATURES)):
+    for name, known in (("world", WORLD), ("features", FEATURES), ("export", EXPORT)):
         if given[:1] == [name] and given[1:2] not in ([part] for part in (*known, "-h", "--help")):
-            given.insert(1, "make")
+            given.insert(1, known[0])
     if given in (["--version"], ["-V"]):
         from paxion import __version__
 
@@ -190,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args=given or ["--help"],
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
-    if isinstance(command, World | Human | FeaturesCommand):
+    if isinstance(command, World | Human | FeaturesCommand | ExportCommand):
         command = command.what
     module = next(name for name, functions in FUNCTIONS.items() if type(command) in functions)
     try:

@@ -171,6 +171,19 @@ def test_the_detectable_difference_is_found_as_often_as_said():
     assert abs(np.mean(found) - 0.8) < 0.031
 
 
+def test_a_credit_that_is_no_number_is_refused_not_dropped():
+    credits, groups = np.array([1.0, float("nan"), 0.0]), list("abc")
+    for ask in (
+        lambda: mcnemar(credits, np.zeros(3)),
+        lambda: paired_difference(credits, np.zeros(3), groups),
+        lambda: permutation(credits, groups),
+        lambda: bootstrap_interval(credits, groups),
+        lambda: detectable_difference(credits, groups),
+    ):
+        with pytest.raises(PaxionError, match="got 1 of 3 values that are no finite numbers"):
+            ask()
+
+
 def test_what_does_not_fit_is_said():
     with pytest.raises(ValueError, match="got 1 and 2 credits"):
         mcnemar(np.array([1.0]), np.array([1.0, 0]))

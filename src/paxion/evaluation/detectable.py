@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from paxion.evaluation.statistics import Floats, clustered, t_quantile
+from paxion.evaluation.statistics import Floats, clustered, finite, t_quantile
 
 
 def detectable_difference(
@@ -18,6 +18,7 @@ def detectable_difference(
     clustered by group, as `paired.paired_difference` has it. None for one group, or where nothing varies: then clips
     like these say nothing about it. Raises PaxionError without samples.
     """
+    finite(differences)
     _, variance, count = clustered(differences, groups)
     if count == 1 or variance < 1e-15:
         return None

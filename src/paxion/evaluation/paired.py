@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest
 
-from paxion.evaluation.statistics import Floats, clustered, t_quantile
+from paxion.evaluation.statistics import Floats, clustered, finite, t_quantile
 
 CHUNK = 2**22
 """Random signs that are held at a time."""
@@ -32,7 +32,9 @@ def paired_difference(ours: Floats, theirs: Floats, groups: Sequence[str], confi
     """Mean of ours - theirs, both (N,), with an interval clustered by group.
 
     The variance is the cluster-robust one of `statistics.clustered_interval`, the quantile Student's with G - 1 degrees
-    of freedom. One group says nothing about others: its interval is -1 to 1. Raises PaxionError without samples.
+    of freedom. One group says nothing about others: its interval is -1 to 1. Where
+    all groups have the same mean difference the formula has no width, which few groups do not warrant: see
+    `permutation` for the p. Raises PaxionError without samples, and for a credit that is no finite number.
     """
     value, variance, count = clustered(_differences(ours, theirs), groups)
     if count == 1:
@@ -60,6 +62,7 @@ def permutation(differences: Floats, groups: Sequence[str], seed: int = 0, draws
     the p exact; else so many are drawn by the seed and p = (1 + at least as far) / (1 + draws). Raises PaxionError
     without samples.
     """
+    finite(differences)
     clustered(differences, groups)
     _, index = np.unique(np.asarray(groups), return_inverse=True)
     sums = np.bincount(index, weights=differences)
@@ -81,4 +84,6 @@ def permutation(differences: Floats, groups: Sequence[str], seed: int = 0, draws
 def _differences(ours: Floats, theirs: Floats) -> Floats:
     if len(ours) != len(theirs):
         raise ValueError(f"got {len(ours)} and {len(theirs)} credits, expected one of each model for every sample")
-    return np.asarray(ours, dtype=np.float64) - np.asarray(theirs, dtype=np.float64)
+    differences = np.asarray(ours, dtype=np.float64) - np.asarray(theirs, dtype=np.float64)
+    finite(differences)
+    return differences

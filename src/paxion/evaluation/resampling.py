@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from paxion.evaluation.statistics import Floats, clustered
+from paxion.evaluation.statistics import Floats, clustered, finite
 
 CHUNK = 2**22
 """Draws of groups that are held at a time."""
@@ -18,9 +18,10 @@ def bootstrap_interval(
     """Mean of credits (N,) with a percentile interval over draws of whole groups: (value, low, high).
 
     As many groups as there are come with replacement, each with all its samples. It asks nothing of the distribution,
-    and is a check of the analytic intervals; with fewer than thirty groups it is too narrow (docs/statistics.md), which
-    those are not. One group: (value, 0, 1). Raises PaxionError without samples.
+    and is a check of the analytic intervals; with thirty groups or fewer it is too narrow (docs/statistics.md), more so
+    than those. One group: (value, 0, 1). Raises PaxionError without samples.
     """
+    finite(credits)
     value, _, count = clustered(credits, groups)
     if count == 1:
         return value, 0.0, 1.0

@@ -96,6 +96,16 @@ def t_quantile(probability: float, freedom: int) -> float:
     return float(stdtrit(freedom, probability))
 
 
+def finite(values: Floats) -> None:
+    """Raise PaxionError where a value of (N,) is no finite number: dropping or counting it would change the answer."""
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise PaxionError(
+            f"got {len(bad)} of {len(values)} values that are no finite numbers (first at place {bad[0]}), "
+            "expected numbers only; leave such samples out and count them as missed"
+        )
+
+
 def clustered(values: Floats, groups: Sequence[str]) -> tuple[float, float, int]:
     """(mean of the values (N,), cluster-robust variance of that mean, number of groups). One group's variance is 0.
 
