@@ -103,6 +103,13 @@ def test_t_quantiles_are_those_of_the_tables(freedom, expected):
     assert t_quantile(0.975, freedom) == pytest.approx(expected, abs=2e-5)
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("interval", [clustered_interval, mean_interval, estimate])
+def test_a_value_that_is_no_number_is_refused_by_place(interval, bad):
+    with pytest.raises(PaxionError, match="got 1 of 3 values that are no finite numbers .first at place 1."):
+        interval(np.array([1.0, bad, 0.0]), ["a", "b", "c"])
+
+
 def test_no_samples_is_an_error_not_a_nan():
     with pytest.raises(PaxionError, match="no samples to score"):
         clustered_interval(np.array([]), [])

@@ -62,7 +62,6 @@ def permutation(differences: Floats, groups: Sequence[str], seed: int = 0, draws
     the p exact; else so many are drawn by the seed and p = (1 + at least as far) / (1 + draws). Raises PaxionError
     without samples.
     """
-    finite(differences)
     clustered(differences, groups)
     _, index = np.unique(np.asarray(groups), return_inverse=True)
     sums = np.bincount(index, weights=differences)

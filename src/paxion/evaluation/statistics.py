@@ -109,8 +109,9 @@ def finite(values: Floats) -> None:
 def clustered(values: Floats, groups: Sequence[str]) -> tuple[float, float, int]:
     """(mean of the values (N,), cluster-robust variance of that mean, number of groups). One group's variance is 0.
 
-    Raises PaxionError without values.
+    Raises PaxionError without values, and for a value that is no finite number.
     """
+    finite(values)
     if len(values) != len(groups):
         raise ValueError(f"got {len(values)} values and {len(groups)} groups, expected as many")
     if not len(values):
