@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from paxion.records import PROBES, RETRIEVALS
+from paxion.records import PROBES, RETRIEVALS, TWINS
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,11 @@ class Probe:
     """Folder of the run: results.json, samples.jsonl, report.html."""
     split: str = "test"
     """train, val or test."""
-    tasks: tuple[str, ...] = PROBES + RETRIEVALS
-    """Some of antonym, reversal, object, text_to_video, video_to_text, video_to_action, questions."""
+    tasks: tuple[str, ...] = PROBES + TWINS + RETRIEVALS
+    """Some of antonym, reversal, object, twins, text_to_video, video_to_text, video_to_action, questions."""
     controls: tuple[str, ...] = ("none",)
-    """none, first, middle, last, shuffled, blind; or `all`."""
+    """none, reversed, first, middle, last, frozen, shuffled, blind, other (another clip), antonym_said (the antonym as
+    caption, for reversal); or `all`."""
     sampler: str | None = None
     """Which frames are taken: midpoint, endpoints or paper. Default: those that the adapters were trained on, else
     midpoint."""
@@ -37,7 +38,7 @@ class Probe:
     protocol: str = "default"
     """default, or paper: scored as the published code does, ties and all."""
     seed: int = 0
-    """Decides the order under the control `shuffled`, and is named in the results."""
+    """Draws what the controls `shuffled`, `frozen` and `other` show, and is named in the results."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,10 @@ class Evaluate:
     """train, val or test, for files that say it. Default: test for a manifest, else the whole file."""
     tasks: tuple[str, ...] = ()
     """Default: what the set is for. Some of text_to_video, video_to_text, video_to_action, questions; for a manifest
-    also antonym, reversal and object."""
+    also antonym, reversal, object and twins."""
+    controls: tuple[str, ...] = ("none",)
+    """none, reversed, first, middle, last, frozen, shuffled, blind, other (another clip), antonym_said (the antonym as
+    caption, for reversal); or `all`."""
     methods: tuple[str, ...] = ("plain",)
     """How a patched model goes together with its backbone: plain (not at all), softmax-sum, score-sum, two-step."""
     weight: str = "val"
@@ -96,7 +100,7 @@ class Evaluate:
     """Which frames are taken: midpoint, endpoints or paper. Default: those that the adapters were trained on, else
     midpoint."""
     seed: int = 0
-    """Named in the results."""
+    """Draws what the controls `shuffled`, `frozen` and `other` show, and is named in the results."""
     workers: int | None = None
     """Processes that decode videos. Default: by the cores."""
 

@@ -23,7 +23,7 @@ from paxion.manifest import read_manifest, write_manifest
 from paxion.model_commands import OnBackbone, load_models, trained_sampler
 from paxion.records import SPLITS, TASKS, PaxionError, Sample, unknown_name
 from paxion.scored_run import Run, add_chance, finish, mixes, scored
-from paxion.video.controls import CONTROLS
+from paxion.video.controls import ANTONYM_SAID, MEASURED
 from paxion.video.sample import SAMPLERS
 
 MANIFEST = "manifest.jsonl"
@@ -45,12 +45,10 @@ def probe(
     seed: int,
 ) -> int:
     """Probe models on one split of a manifest and write results, rows and the page."""
-    offered = [control for control in CONTROLS if control != "reversed"]
-    controls = tuple(offered) if "all" in controls else tuple(dict.fromkeys(controls))
     tasks, models = tuple(dict.fromkeys(tasks)), tuple(dict.fromkeys(models))
     _require_known("split", (split,), SPLITS)
     _require_known("task", tasks, TASKS)
-    _require_known("control", controls, offered)
+    controls = _controls(controls, tasks)
     _require_known("protocol", (protocol,), PROTOCOLS)
     make_folder(out)
     samples = [sample for sample in read_manifest(manifest) if sample.split == split]
@@ -86,6 +84,7 @@ def evaluate_models(
     prompts: tuple[str, ...],
     hard: Path | None,
     question_text: str,
+    controls: tuple[str, ...],
     protocol: str,
     per_action: bool,
     backbone: str | None,
@@ -109,6 +108,7 @@ def evaluate_models(
         per_action=per_action,
     )
     bench = read_bench(data, task, videos=videos, split=split, tasks=tasks, labels=labels, hard=hard)
+    controls = _controls(controls, bench.tasks)
     given = None if weight == "val" else Method(weight=_number(weight)).weight
     choosing = _val_bench(bench, data, val, videos, tasks, labels) if "score-sum" in methods and given is None else None
     sampler = _sampler(sampler, models)
@@ -117,7 +117,7 @@ def evaluate_models(
     manifest = out / MANIFEST
     write_manifest(manifest, bench.samples)
     options = {"dtype": dtype, "workers": workers}
-    run = Run(console, groups, manifest, bench.samples, store, bench.tasks, sampler, seed, options=options)
+    run = Run(console, groups, manifest, bench.samples, store, bench.tasks, sampler, seed, controls, options)
     evaluation = Evaluation(missed=list(bench.problems), notes=list(bench.notes))
     if methods != ("plain",):
         alone = [encoder.name for on in groups for encoder in on.encoders if not mixes(encoder)]
@@ -217,6 +217,14 @@ def _sampler(sampler: str | None, models: Sequence[str]) -> str:
     if chosen not in SAMPLERS:
         raise unknown_name("sampler", chosen, SAMPLERS)
     return chosen
+
+
+def _controls(asked: Sequence[str], tasks: Sequence[str]) -> tuple[str, ...]:
+    """The controls that are asked for; `all` are those that apply to some of the tasks."""
+    if "all" not in asked:
+        _require_known("control", asked, MEASURED)
+        return tuple(dict.fromkeys(asked))
+    return tuple(control for control in MEASURED if control != ANTONYM_SAID or "reversal" in tasks)
 
 
 def _require_known(kind: str, names: Sequence[str], known: Sequence[str]) -> None:

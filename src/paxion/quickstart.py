@@ -22,6 +22,7 @@ from paxion.evaluation.chance import action_chance
 from paxion.evaluation.evaluate import Evaluation, evaluate
 from paxion.evaluation.probes import antonym_scores, object_scores, probe_rows, probe_score
 from paxion.evaluation.separation import separation
+from paxion.evaluation.strata import strata_by_id
 from paxion.evaluation.text_only import text_only_scores
 from paxion.features.extract import Extracted, extract
 from paxion.files import make_folder, write_text
@@ -33,9 +34,8 @@ from paxion.patching.recipes import RECIPES, Recipe
 from paxion.patching.run_state import LAST
 from paxion.patching.spent import origin
 from paxion.patching.train import CONFIG, train
-from paxion.records import Sample
-from paxion.results import Results, provenance, write_results
-from paxion.video.controls import CONTROLS
+from paxion.records import PROBES, RETRIEVALS, TWINS, Sample
+from paxion.results import Results, provenance, write_results, write_strata
 from paxion.video.transform import prepare
 from paxion.world.generate import WorldPlan, draw_split, write_world
 
@@ -44,8 +44,11 @@ TRAINED = ("patcher-vtc", "patcher-dvdm", "patcher", "fuser", "side-tuning")
 SHORTCUT = "patcher-last-frame"
 """Trained and probed on last frames alone: what actions end in, learned without seeing them happen."""
 ENSEMBLE_WEIGHT = 0.5
+TASKS = PROBES + TWINS + RETRIEVALS
 CONTROLLED = ("backbone", "patcher", "fuser")
-"""Models that are probed under every control; the others on the clips as they are."""
+"""Models that are probed under SHOWN; the others on the clips as they are."""
+SHOWN = ("none", "first", "middle", "last", "shuffled", "blind")
+"""The controls of the run."""
 Tell = Callable[[str], object]
 
 
@@ -137,6 +140,7 @@ def quickstart(
         "missed": evaluation.missed,
     }
     results = Results(provenance(**described), evaluation.scores)
+    write_strata(plan.out, strata_by_id(sample for listed in tests.values() for sample in listed))
     write_results(plan.out, results, evaluation.rows)
     return results, evaluation, tests
 
@@ -212,8 +216,7 @@ def encoders(plan: QuickstartPlan, backbone: Backbone, device: str) -> list[tupl
     shortcut = patched.pop(SHORTCUT)
     ensemble = EnsembleEncoder("ensemble", patched["patcher"], ENSEMBLE_WEIGHT)
     models: list[Encoder] = [BackboneEncoder("backbone", backbone), *patched.values(), ensemble]
-    every = tuple(control for control in CONTROLS if control != "reversed")
-    controlled = [(model, every if model.name in CONTROLLED else ("none",)) for model in models]
+    controlled = [(model, SHOWN if model.name in CONTROLLED else ("none",)) for model in models]
     return [*controlled, (shortcut, (plan.recipe(SHORTCUT).control,))]
 
 
@@ -233,7 +236,8 @@ def probe_all(
             total.add(
                 evaluate(
                     encoder, extracted.store, extracted.keys, test,
-                    data=data, controls=controls, seed=plan.training_seed, reasons=extracted.missed, device=device,
+                    data=data, tasks=TASKS, controls=controls, seed=plan.training_seed, reasons=extracted.missed,
+                    device=device,
                 )
             )  # fmt: skip
         texts = [text for s in (*train_samples, *test) for text in (s.caption, s.antonym, s.replaced) if text]

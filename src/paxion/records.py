@@ -12,7 +12,8 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 PROBES = ("antonym", "reversal", "object")
 RETRIEVALS = ("text_to_video", "video_to_text", "video_to_action")
 QUESTIONS = ("questions",)
-TASKS = PROBES + RETRIEVALS + QUESTIONS
+TWINS = ("twins",)
+TASKS = PROBES + TWINS + RETRIEVALS + QUESTIONS
 
 
 class PaxionError(ValueError):
@@ -95,7 +96,7 @@ class Score:
     control: str
     """"none", or the control applied to the clips."""
     metric: str
-    """accuracy, R@1, R@5, R@10 or mAP."""
+    """accuracy, AUROC, R@1, R@5, R@10 or mAP; of twins also both_right, same_answer, text, video and group."""
     value: float
     low: float
     """Lower end of the 95 % interval, clustered by group."""

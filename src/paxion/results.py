@@ -1,4 +1,4 @@
-"""Results of a run: results.json (provenance and scores) and samples.jsonl (one row per sample)."""
+"""Results of a run: results.json (provenance and scores), samples.jsonl (one row per sample), strata.jsonl (facts)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -21,6 +21,7 @@ from paxion.records import PaxionError, Row, Score
 T = TypeVar("T")
 RESULTS = "results.json"
 SAMPLES = "samples.jsonl"
+STRATA = "strata.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,36 @@ def read_rows(path: Path | str) -> list[Row]:
         for number, line in enumerate(_text(path).split("\n"), 1)
         if line.strip()
     ]
+
+
+def write_strata(folder: Path | str, strata: Mapping[str, Mapping[str, str]]) -> None:
+    """Write strata.jsonl to `folder`, whole or not at all: the facts of each sample id (see `evaluation.strata`)."""
+    lines = [{"id": name, "strata": dict(facts)} for name, facts in strata.items()]
+    write_text(Path(folder) / STRATA, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+def read_strata(path: Path | str) -> dict[str, dict[str, str]]:
+    """Read strata.jsonl, given the file or its folder: sample id to its facts. Empty where there is no such file.
+
+    Raises PaxionError for a line that is not as `write_strata` writes it, and for an id that is there twice.
+    """
+    path = _inside(path, STRATA)
+    found: dict[str, dict[str, str]] = {}
+    for number, line in enumerate(_text(path).split("\n") if path.exists() else (), 1):
+        if not line.strip():
+            continue
+        content = _json(line, f"{path}:{number}")
+        facts = content.get("strata") if isinstance(content, dict) and set(content) == {"id", "strata"} else None
+        if not (
+            isinstance(facts, dict)
+            and isinstance(content["id"], str)
+            and all(isinstance(fact, str) and fact for fact in facts.values())
+        ):
+            raise PaxionError(f'{path}:{number}: expected {{"id": "...", "strata": {{"verb": "...", ...}}}} of strings')
+        if content["id"] in found:
+            raise PaxionError(f"{path}:{number}: the id {content['id']!r} is there twice, expected each sample once")
+        found[content["id"]] = facts
+    return found
 
 
 def _plain(record: Score | Row, what: str) -> dict[str, Any]:

@@ -15,12 +15,14 @@ from paxion.commands import compute_features, device, page, say, show
 from paxion.evaluation.chance import chance_scores, clip_chance
 from paxion.evaluation.evaluate import Evaluation, evaluate, mirror
 from paxion.evaluation.settings import Kind, Method, Settings
+from paxion.evaluation.strata import strata_by_id
 from paxion.features.extract import Extracted
 from paxion.manifest import manifest_hash
 from paxion.model_commands import OnBackbone
-from paxion.records import Sample
+from paxion.records import TWINS, Sample
 from paxion.report.actions import print_actions
-from paxion.results import Results, provenance, write_results
+from paxion.results import Results, provenance, write_results, write_strata
+from paxion.video.controls import CONTROLS
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,12 @@ class Run:
 
     def extract(self, backbone: Backbone, samples: Sequence[Sample]) -> Extracted:
         """The features of samples, with all that the controls need."""
-        mirrored = [other for control in self.controls if (other := mirror(control, backbone.frames))]
-        turned = ("reversed",) if "reversal" in self.tasks else ()
+        shown = [control for control in self.controls if control in CONTROLS]
+        mirrored = [other for control in shown if (other := mirror(control, backbone.frames))]
+        turned = ("reversed",) if {"reversal", *TWINS} & set(self.tasks) else ()
         return compute_features(
             self.console, backbone, self.manifest, samples, self.store,
-            controls=(*turned, *self.controls, *(mirrored if turned else ())), sampler=self.sampler, **self.options,
+            controls=(*turned, *shown, *(mirrored if turned else ())), sampler=self.sampler, **self.options,
         )  # fmt: skip
 
 
@@ -118,6 +121,7 @@ def finish(
         "missed": evaluation.missed,
     }
     results = Results(provenance(**known), evaluation.scores)
+    write_strata(out, strata_by_id(run.samples))
     write_results(out, results, evaluation.rows)
     show(run.console, results)
     print_actions(run.console, results.scores)

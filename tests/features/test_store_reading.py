@@ -85,10 +85,11 @@ def test_blind_is_the_one_grey_clip_for_all(ten):
 
 def test_controls_differ_from_each_other(tiny_features, tiny_samples):
     key = tiny_features.keys[tiny_samples[20].id]
-    tokens = [tiny_features.store.read([key], control).tokens for control in CONTROLS]
+    shown = [control for control in CONTROLS if control != "frozen"]  # its frame may be the first one
+    tokens = [tiny_features.store.read([key], control).tokens for control in shown]
     for one in range(len(tokens)):
         for other in range(one):
-            assert not torch.equal(tokens[one], tokens[other]), (CONTROLS[one], CONTROLS[other])
+            assert not torch.equal(tokens[one], tokens[other]), (shown[one], shown[other])
 
 
 def test_an_unknown_control_is_said(ten):

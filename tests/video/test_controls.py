@@ -92,3 +92,9 @@ def test_an_unknown_control_is_an_error_that_names_the_nearest(call: object) -> 
     assert callable(call)
     with pytest.raises(PaxionError, match=r"unknown control 'shufled' \(did you mean 'shuffled'\?\)"):
         call()
+
+
+def test_a_frozen_clip_shows_one_frame_and_any_frame_may_be_it() -> None:
+    assert frame_order("frozen", 8, "clip-1/0").tolist() == [frame_order("frozen", 8, "clip-1/0")[0].item()] * 8
+    shown = [int(frame_order("frozen", 8, f"clip-{i}/0")[0]) for i in range(1600)]
+    assert all(150 < shown.count(place) < 250 for place in range(8))  # 200 expected, standard deviation 13

@@ -18,7 +18,7 @@ from paxion.data.rows import BadRow
 from paxion.data.ssv2 import read_ssv2_retrieval
 from paxion.data.table import read_manifest_rows
 from paxion.data.temporal import read_temporal
-from paxion.records import PROBES, QUESTIONS, RETRIEVALS, SPLITS, PaxionError, Sample, Split, unknown_name
+from paxion.records import PROBES, QUESTIONS, RETRIEVALS, SPLITS, TASKS, TWINS, PaxionError, Sample, Split, unknown_name
 from paxion.results import Missed
 
 NAMED = 5
@@ -195,16 +195,16 @@ def _nothing(path: Path, name: str, bad: Sequence[BadRow], split: str | None, ot
 def _tasks(path: Path, name: str, samples: Sequence[Sample], asked: Sequence[str]) -> tuple[str, ...]:
     """The tasks to score: those asked for, else those that the set is for and its fields allow."""
     has = {
-        "antonym": any(sample.antonym for sample in samples),
+        **{task: any(sample.antonym for sample in samples) for task in ("antonym", *TWINS)},
         "object": any(sample.replaced for sample in samples),
         "video_to_action": any(sample.template for sample in samples),
         "questions": any(sample.question or sample.choices for sample in samples),
     }
-    allowed = BENCHES[name].tasks + (PROBES if name == "manifest" else ())
+    allowed = BENCHES[name].tasks + (PROBES + TWINS if name == "manifest" else ())
     possible = [task for task in allowed if has.get(task, True)]
     for task in asked:
-        if task not in (*PROBES, *RETRIEVALS, *QUESTIONS):
-            raise unknown_name("task", task, (*PROBES, *RETRIEVALS, *QUESTIONS))
+        if task not in TASKS:
+            raise unknown_name("task", task, TASKS)
         if task not in possible:
             raise PaxionError(f"{path} has nothing for the task {task} as {name}; it allows {', '.join(possible)}")
     return tuple(dict.fromkeys(asked)) or tuple(task for task in BENCHES[name].tasks if task in possible)

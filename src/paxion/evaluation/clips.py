@@ -19,7 +19,7 @@ from paxion.video.controls import frame_order
 
 HELD = 2**28
 """Bytes of vectors that are held in memory. More go to a file in the folder for temporary files (TMPDIR)."""
-MIRRORS = {"none": "reversed", "reversed": "none", "first": "last", "last": "first", BLIND: BLIND}
+MIRRORS = {"none": "reversed", "reversed": "none", "first": "last", "last": "first", "frozen": "frozen", BLIND: BLIND}
 """What a reversed clip shows under a control, said as a control of the clip itself."""
 
 

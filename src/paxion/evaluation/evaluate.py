@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from paxion.backbones.base import Encoder, temperature_of
 from paxion.evaluation.clips import clip_vectors
 from paxion.evaluation.clips import mirror as mirror
+from paxion.evaluation.exchange import contradicted, others
 from paxion.evaluation.methods import Mix
 from paxion.evaluation.published import published_task
 from paxion.evaluation.questions import unknown_hard
@@ -17,9 +19,9 @@ from paxion.evaluation.scoring import Seen, score_task
 from paxion.evaluation.settings import DEFAULT, Settings
 from paxion.evaluation.texts import texts_of
 from paxion.features.source import FeatureSource
-from paxion.records import PROBES, RETRIEVALS, TASKS, PaxionError, Sample, unknown_name
+from paxion.records import PROBES, RETRIEVALS, TASKS, TWINS, PaxionError, Sample, unknown_name
 from paxion.results import Missed
-from paxion.video.controls import CONTROLS
+from paxion.video.controls import ANTONYM_SAID, MEASURED, OTHER
 
 
 def evaluate(
@@ -40,19 +42,25 @@ def evaluate(
 ) -> Evaluation:
     """Score an encoder on the samples whose clip the source has (keys: sample id to key; reasons: why one is missing).
 
-    Probes and questions are scored under every control, retrieval on the clips as they are. The reversal probe compares
-    the controlled clip with the controlled reversal: under `first`, the first frame with the last one. Shuffled frames
-    are drawn from the sample id and the seed, by backbones whose features can be reordered; for others there is one
-    shuffled clip and no shuffled reversal: their reversal probe is missed under that control.
+    Every task is scored under every control, but for these: `antonym_said` says the antonym to be the caption, which
+    asks something of the reversal probe alone, and two-step applies to no choice of two. The reversal probe and the
+    twins compare the controlled clip with the controlled reversal: under `first`, the first frame with the last one;
+    a frozen clip is its own reversal. Under `other`, each sample is shown the clip of another one (`exchange.others`).
+    Frozen frames and shuffled orders are drawn from the sample id and the seed, by backbones whose features can be
+    reordered; for others there is one frozen and one shuffled clip and no shuffled reversal: their reversal probe and
+    twins are missed under that control.
     settings: candidates, prompts, protocol and method (see `Settings`). beside: the unpatched backbone on the same
     source, which every method but `plain` needs; the model's name in the results then says the method.
     Vectors of many clips lie in a temporary file (see `clips.clip_vectors`).
-    Raises PaxionError for an unknown task or control, and for a method without the backbone beside it.
+    Raises PaxionError for an unknown task or control, a control that applies to none of the tasks, and for a method
+    without the backbone beside it.
     """
-    for kind, names, known in (("task", tasks, TASKS), ("control", controls, CONTROLS)):
+    for kind, names, known in (("task", tasks, TASKS), ("control", controls, MEASURED)):
         for name in names:
             if name not in known:
                 raise unknown_name(kind, name, known)
+    if ANTONYM_SAID in controls and "reversal" not in tasks:
+        raise PaxionError(f"got the control {ANTONYM_SAID} without the task reversal, the one it is for; add the task")
     method, paper = settings.method, settings.protocol == "paper"
     encoders = [encoder] if method.kind == "plain" else [encoder, beside]
     both = [each for each in encoders if each is not None]
@@ -67,9 +75,10 @@ def evaluate(
         absent = [sample.caption for sample in samples if sample.id not in keys]
         settings = replace(settings, texts=tuple(dict.fromkeys([*settings.texts, *absent])))
     result.notes = notes(present, tasks, settings, data)
-    texts = [texts_of(each, present, tasks, settings) for each in both]
+    said = (*tasks, "antonym") if ANTONYM_SAID in controls else tasks
+    texts = [texts_of(each, present, said, settings) for each in both]
     divisors = [temperature_of(each) for each in both] if paper or method.kind == "softmax-sum" else []
-    applied = [task for task in tasks if not (task in PROBES and method.kind == "two-step")]
+    applied = [task for task in tasks if not (task in PROBES + TWINS and method.kind == "two-step")]
     result.missed += [
         Missed(data, task, "two-step does not apply to a choice of two", len(present))
         for task in tasks
@@ -77,31 +86,69 @@ def evaluate(
     ]
     if "questions" in applied:
         result.missed += unknown_hard(samples, settings.hard, data)
-    for control in controls:
-        asked = [task for task in applied if task not in RETRIEVALS or control == "none"]
-        turns = source.reorderable or mirror(control, source.spec.frames) is not None
-        if "reversal" in asked and not turns:
-            why = f"reversal under {control} needs a per-frame backbone"
-            result.missed.append(Missed(data, "reversal", why, sum(s.reversible is not False for s in present)))
-            asked.remove("reversal")
-        if not asked:
+    for shown in dict.fromkeys("none" if control == ANTONYM_SAID else control for control in controls):
+        asked = _asked(applied, shown, present, source, data, result) if shown in controls else []
+        said_too = shown == "none" and ANTONYM_SAID in controls and "reversal" in applied
+        if not asked and not said_too:
             continue
+        whose = _exchanged(present, keys, seed, data, result) if shown == OTHER else keys
         vectors = clip_vectors(
-            both, source, keys, present, control=control, backwards="reversal" in asked, seed=seed, batch=batch,
-            device=device,
+            both, source, whose, present, control="none" if shown == OTHER else shown,
+            backwards=said_too or bool({"reversal", *TWINS} & set(asked)), seed=seed, batch=batch, device=device,
         )  # fmt: skip
         mix = None
         if len(both) > 1:
             clips, backwards = vectors[1]
             mix = Mix(method, clips, texts[1].text, backwards, texts[1].actions, *divisors)
         clips, backwards = vectors[0]
-        seen = Seen(method.named(encoder.name), data, present, control, seed, clips, backwards, texts[0], mix)
+        seen = Seen(method.named(encoder.name), data, present, shown, seed, clips, backwards, texts[0], mix)
+        score = partial(published_task, temperatures=divisors) if paper else score_task
         for task in asked:
-            found = published_task(task, seen, settings, divisors) if paper else score_task(task, seen, settings)
-            if task not in RETRIEVALS and control != controls[0]:
-                found.missed = []
-            result.add(found)
+            result.add(score(task, seen, settings))
+        if said_too:
+            result.add(_contradicted(score("reversal", _contrary(seen), settings), present, data))
     return result
+
+
+def _asked(
+    tasks: Sequence[str], control: str, present: Sequence[Sample], source: FeatureSource, data: str, result: Evaluation
+) -> list[str]:
+    """The tasks that can be scored under a control of the clips; what cannot is a miss of the result."""
+    if control == OTHER and len(present) < 2:
+        result.missed += [Missed(data, task, "one clip alone: there is no other", len(present)) for task in tasks]
+        return []
+    if source.reorderable or control == OTHER or mirror(control, source.spec.frames) is not None:
+        return list(tasks)
+    turned = [task for task in tasks if task in ("reversal", *TWINS)]
+    why, count = "under {} needs a per-frame backbone", sum(sample.reversible is not False for sample in present)
+    result.missed += [Missed(data, task, f"{task} {why.format(control)}", count) for task in turned]
+    return [task for task in tasks if task not in turned]
+
+
+def _exchanged(
+    present: Sequence[Sample], keys: Mapping[str, str], seed: int, data: str, result: Evaluation
+) -> dict[str, str]:
+    """The key of the clip that each sample is shown under `other`; a note says if some are of the same source."""
+    whose = others(present, seed)
+    assert whose is not None
+    same = sum(sample.group == present[i].group for sample, i in zip(present, whose, strict=True))
+    if same:
+        result.notes.append(
+            f"{data}: under the control {OTHER}, {same} of {len(present)} samples are shown another clip of their own "
+            "source: one source has more than half of all clips"
+        )
+    return {sample.id: keys[present[i].id] for sample, i in zip(present, whose, strict=True)}
+
+
+def _contrary(seen: Seen) -> Seen:
+    return replace(seen, control=ANTONYM_SAID, samples=contradicted(seen.samples))
+
+
+def _contradicted(found: Evaluation, present: Sequence[Sample], data: str) -> Evaluation:
+    """What was scored with the antonym as caption, and how many have none to be said."""
+    lost = [sample.id for sample in present if sample.antonym is None and sample.reversible is not False]
+    found.missed = [Missed(data, f"reversal, {ANTONYM_SAID}", "no antonym", len(lost), tuple(lost[:5]))] if lost else []
+    return found
 
 
 def unreadable(

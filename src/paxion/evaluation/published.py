@@ -21,11 +21,11 @@ from paxion.evaluation.methods import Mix
 from paxion.evaluation.questions import question_parts, question_results, question_scores, questions_of
 from paxion.evaluation.retrieval import Gallery, actions_of, gallery
 from paxion.evaluation.scores import CLIPS, Scores, require_finite
-from paxion.evaluation.scoring import Evaluation, Seen, misses, probe_choices
+from paxion.evaluation.scoring import Evaluation, Seen, misses, probe_choices, score_task
 from paxion.evaluation.settings import Method, Settings
 from paxion.evaluation.statistics import Estimate, estimate
 from paxion.evaluation.texts import Texts
-from paxion.records import PROBES, Row, Sample, Score
+from paxion.records import PROBES, TWINS, Row, Sample, Score
 from paxion.results import Missed
 from paxion.similarity import similarity
 
@@ -110,8 +110,11 @@ def published_task(task: str, seen: Seen, settings: Settings, temperatures: Sequ
     """Scores, rows and misses of one task. temperatures: of the model and, under a method, of the backbone.
 
     Probes have the further metric "macro F1"; retrieval has R@1, 5 and 10 for galleries of any size and no mAP.
-    A row's right and wrong are probabilities (or their sums), its credit is 0 or 1.
+    A row's right and wrong are probabilities (or their sums), its credit is 0 or 1. Twins were not published: they are
+    scored as everywhere.
     """
+    if task in TWINS:
+        return score_task(task, seen, settings)
     if task == "questions":
         return _questions(seen, settings, temperatures)
     if task in PROBES:

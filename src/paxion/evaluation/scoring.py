@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
+import torch
 from torch import Tensor
 
+from paxion.evaluation.auroc import auroc
 from paxion.evaluation.methods import Mix
 from paxion.evaluation.probes import (
     Choices,
@@ -20,7 +23,8 @@ from paxion.evaluation.questions import question_parts, question_results, questi
 from paxion.evaluation.retrieval import Retrieval, text_to_video, video_to_action, video_to_text
 from paxion.evaluation.settings import Settings
 from paxion.evaluation.texts import Texts
-from paxion.records import PROBES, Row, Sample, Score
+from paxion.evaluation.twins import twin_rows, twin_scores
+from paxion.records import PROBES, TWINS, Row, Sample, Score
 from paxion.results import Missed
 
 
@@ -59,6 +63,11 @@ class Seen:
     texts: Texts
     mix: Mix | None = None
 
+    @property
+    def comparable(self) -> bool:
+        """Whether scores of different clips can be compared. Sums of softmaxes cannot: they are shares of a choice."""
+        return self.mix is None or self.mix.method.kind == "score-sum"
+
 
 def score_task(task: str, seen: Seen, settings: Settings) -> Evaluation:
     """Scores, rows and misses of one task."""
@@ -68,9 +77,37 @@ def score_task(task: str, seen: Seen, settings: Settings) -> Evaluation:
         choices = probe_choices(task, seen)
         rows = probe_rows(choices, seen.samples, model=seen.model, data=seen.data, control=seen.control, seed=seen.seed)
         missed = [Missed(seen.data, task, why, count) for why, count in choices.skipped.items()]
-        return Evaluation([probe_score(rows)] if rows else [], rows, missed)
+        scores = [probe_score(rows), *([auroc_score(rows)] if seen.comparable else [])] if rows else []
+        return Evaluation(scores, rows, missed)
+    if task in TWINS:
+        return _twins(seen)
     found = _retrieve(task, seen, settings)
     return Evaluation(found.scores, found.rows, misses(task, seen.data, found.skipped, found.examples))
+
+
+def auroc_score(rows: Sequence[Row]) -> Score:
+    """AUROC over the rows of one probe: of their right against their wrong scores (see `auroc.auroc`)."""
+    right, wrong = (np.array([getattr(row, which) for row in rows], dtype=np.float64) for which in ("right", "wrong"))
+    e, row = auroc(right, wrong, [row.group for row in rows]), rows[0]
+    values = e.value, e.low, e.high, e.n, e.ties
+    return Score(row.model, row.data, row.task, row.control, "AUROC", *values, row.seed)
+
+
+def _twins(seen: Seen) -> Evaluation:
+    """The clip and its reversal, each against caption and antonym."""
+    assert seen.backwards is not None
+    turned = None if seen.mix is None or seen.mix.backwards is None else replace(seen.mix, video=seen.mix.backwards)
+    clip = antonym_scores(seen.clips, seen.samples, seen.texts.text, seen.mix)
+    back = antonym_scores(seen.backwards, seen.samples, seen.texts.text, turned)
+    kept = [place for place, i in enumerate(clip.kept) if seen.samples[i].reversible is not False]
+    samples = [seen.samples[clip.kept[place]] for place in kept]
+    scores = torch.stack([torch.stack([each.right, each.wrong], 1) for each in (clip, back)], 1)[kept]
+    rows = twin_rows(scores, samples, model=seen.model, data=seen.data, control=seen.control, seed=seen.seed)
+    found = twin_scores(rows, scored=seen.comparable)
+    skipped = dict(clip.skipped)
+    if len(kept) < len(clip.kept):
+        skipped["not reversible"] = len(clip.kept) - len(kept)
+    return Evaluation(found, rows, misses(TWINS[0], seen.data, skipped, {}))
 
 
 def misses(task: str, data: str, skipped: dict[str, int], examples: dict[str, tuple[str, ...]]) -> list[Missed]:

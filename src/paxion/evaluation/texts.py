@@ -13,8 +13,8 @@ from paxion.evaluation.questions import question_texts
 from paxion.evaluation.settings import Settings
 from paxion.records import Sample
 
-FOILS = {"antonym": "antonym", "object": "replaced"}
-"""The foil of each probe that has one."""
+FOILS = {"antonym": "antonym", "twins": "antonym", "object": "replaced"}
+"""The foil of each task that has one."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from paxion.evaluation.scoring import Seen, score_task
 from paxion.evaluation.settings import Method, Settings
 from paxion.evaluation.texts import texts_of
 from paxion.features.source import FeatureSource
-from paxion.records import TASKS, PaxionError, Sample, unknown_name
+from paxion.records import TASKS, TWINS, PaxionError, Sample, unknown_name
 from paxion.video.controls import CONTROLS
 
 WEIGHTS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -46,8 +46,9 @@ def choose_weight(
     if not present:
         raise PaxionError(f"got none of {len(samples)} validation clips that can be read, to choose a weight on")
     (clips, backwards), (other, turned) = clip_vectors(
-        (encoder, beside), source, keys, present, backwards="reversal" in tasks, seed=seed, batch=batch, device=device
-    )
+        (encoder, beside), source, keys, present, backwards=bool({"reversal", *TWINS} & set(tasks)), seed=seed,
+        batch=batch, device=device,
+    )  # fmt: skip
     mine, its = (texts_of(each, present, tasks, settings) for each in (encoder, beside))
     found: dict[float, float] = {}
     for weight in WEIGHTS:

@@ -114,7 +114,7 @@ def validate(
             controls=(recipe.control,), device=str(accelerator.device),
             settings=Settings(question_text=recipe.question_text),
         ).scores  # fmt: skip
-        values = {score.task: score.value for score in scores}
+        values = {score.task: score.value for score in scores if score.metric == "accuracy"}
         found[1:] = torch.tensor([values.get(task, torch.nan) for task in tasks], dtype=found.dtype)
     if process.world > 1:
         found = found.to(accelerator.device)

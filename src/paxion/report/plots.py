@@ -54,7 +54,11 @@ CONTROL_LABELS = {
     "last": "last frame only",
     "middle": "middle frame only",
     "first": "first frame only",
+    "frozen": "one frame, frozen",
     "blind": "blank clip",
+    "reversed": "reversed clip",
+    "other": "another clip",
+    "antonym_said": "antonym as caption",
 }
 LABEL = 24
 """Longest name at an axis, in characters: more would leave no room for the panels."""

@@ -18,7 +18,8 @@ from paxion.report.roles import roles_of
 
 MODELS = ("backbone", "patcher-vtc", "patcher-dvdm", "patcher", "fuser", "side-tuning", "ensemble")
 """The order models are shown in; models of other names follow, then text-only rows."""
-CONTROLS = ("none", "shuffled", "last", "middle", "first", "blind")
+CONTROLS = ("none", "shuffled", "last", "middle", "first", "frozen", "blind", "reversed", "other", "antonym_said")
+"""The order controls are shown in: less and less of the clip, then what is changed about it."""
 CHANCE = "chance"
 """A score of this model, if there is one, is the chance level of its task; otherwise the level is derived."""
 TEXT = "text:"

@@ -130,7 +130,7 @@ def _controlled(scores: Sequence[Score], data: str, model: str) -> str:
             name = max(cells, key=lambda key: cells[key].value)
             return (
                 f"Controls: on {data} {PLURALS.get(task, task)} {'the ' if model in GLOSSES else ''}{model} has "
-                f"{percent(full.value)} % with the whole clip. With part of it taken away it has at most "
+                f"{percent(full.value)} % with the whole clip. Under the controls it has at most "
                 f"{percent(cells[name].value)} %, {SHOWN[name]}."
             )
     return ""

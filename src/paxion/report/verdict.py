@@ -36,7 +36,11 @@ SHOWN = {
     "last": "when it sees only the last frame",
     "middle": "when it sees only the middle frame",
     "first": "when it sees only the first frame",
+    "frozen": "when the clip is frozen at one frame",
     "blind": "when it sees only a blank clip",
+    "reversed": "when the clip is reversed",
+    "other": "when it sees another clip",
+    "antonym_said": "when the antonym is said in place of the caption",
 }
 
 

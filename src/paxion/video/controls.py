@@ -12,7 +12,14 @@ from torch import Tensor
 
 from paxion.records import unknown_name
 
-CONTROLS = ("none", "reversed", "first", "middle", "last", "shuffled", "blind")
+CONTROLS = ("none", "reversed", "first", "middle", "last", "frozen", "shuffled", "blind")
+"""What is done to the frames of one clip."""
+OTHER = "other"
+"""The clip of another sample is shown in the place of its own."""
+ANTONYM_SAID = "antonym_said"
+"""The clip is left as it is, and its antonym is said to be its caption: a control of the reversal probe alone."""
+MEASURED = (*CONTROLS, OTHER, ANTONYM_SAID)
+"""Every control that models are measured under."""
 GREY = 127
 
 
@@ -25,6 +32,8 @@ def frame_order(control: str, frames: int, key: str) -> Tensor:
     middle    frame (T-1)//2 everywhere. The reversed clip has the same middle frame only when T is odd, so only then
               is this an exact control of the reversal probe.
     last      frame T-1 everywhere
+    frozen    one frame everywhere, drawn from `key` (e.g. sample id and seed): the film is stopped, so that the
+              reversal of a frozen clip is that clip
     shuffled  a permutation that depends on `key` (e.g. sample id and seed) and on nothing else; from T = 3 on it is
               neither the clip nor its reversal
 
@@ -42,6 +51,8 @@ def frame_order(control: str, frames: int, key: str) -> Tensor:
             return torch.full_like(places, (frames - 1) // 2)
         case "last":
             return torch.full_like(places, frames - 1)
+        case "frozen":
+            return torch.full_like(places, int(sha256(f"frozen\n{key}".encode()).hexdigest(), 16) % max(1, frames))
         case "shuffled":
             return torch.tensor(_shuffled(frames, key), dtype=torch.int64)
         case "blind":
