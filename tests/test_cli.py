@@ -16,8 +16,9 @@ from paxion.backbones.world import load_world, save_world
 from paxion.cli import main
 from paxion.manifest import read_manifest, video_path, write_manifest
 from paxion.patching.recipes import RECIPES
-from paxion.records import PROBES, RETRIEVALS, Score
+from paxion.records import PROBES, RETRIEVALS, TWINS, Score
 from paxion.results import read_results, read_rows
+from paxion.video.controls import ANTONYM_SAID, MEASURED
 
 
 @pytest.fixture(scope="module")
@@ -233,13 +234,13 @@ def test_probe_scores_every_model_and_control_and_report_writes_the_page_again(
     names = [field.name for field in fields(Score)]
     assert all(list(score) == names for score in content["scores"])
     results = read_results(out)
-    controls = {"none", "first", "middle", "last", "shuffled", "blind"}
     wanted = {
         (model, data, task, control)
         for model in ("backbone", "patcher")
         for data in ("world-A", "world-B")
-        for task in (*PROBES, *RETRIEVALS)
-        for control in (controls if task in PROBES else {"none"})
+        for task in (*PROBES, *TWINS, *RETRIEVALS)
+        for control in MEASURED
+        if control != ANTONYM_SAID or task == "reversal"
     }
     assert {(score.model, score.data, score.task, score.control) for score in results.scores} == wanted | {
         ("chance", data, task, "none")
@@ -247,7 +248,7 @@ def test_probe_scores_every_model_and_control_and_report_writes_the_page_again(
         for task in ("video_to_action", "text_to_video")
     }
     # Frames never see each other; only the first and the last frame of a clip are not those of its reversal.
-    reversal = [s for s in results.scores if (s.model, s.task) == ("backbone", "reversal")]
+    reversal = [s for s in results.scores if (s.model, s.task, s.metric) == ("backbone", "reversal", "accuracy")]
     reversal = [s for s in reversal if s.control not in ("first", "last")]
     assert all(s.value == 0.5 and s.ties == s.n > 0 for s in reversal)
     assert results.provenance["manifest"]["split"] == "test"
@@ -268,8 +269,9 @@ def test_two_adapters_of_one_recipe_are_two_models(call, tiny_manifest, weights,
         "--tasks", "antonym", "antonym", "--controls", "none", "none", "--backbone", weights, "--store", store,
     )  # fmt: skip
     assert status == 0
-    kinds = [(score.model, score.data, score.task, score.control) for score in read_results(out).scores]
-    assert len(kinds) == len(set(kinds)) == 4
+    kinds = [(score.model, score.data, score.metric, score.control) for score in read_results(out).scores]
+    assert len(kinds) == len(set(kinds)) == 8
+    assert {kind[2] for kind in kinds} == {"accuracy", "AUROC"}
     assert {kind[0] for kind in kinds} == {str(patcher), str(tmp_path / "again")}
 
 
@@ -286,7 +288,7 @@ def test_what_cannot_be_scored_is_counted_in_the_result_and_on_the_terminal(call
     missed = read_results(out).provenance["missed"]
     (unread,) = [miss for miss in missed if "read" in miss["reason"]]
     assert unread["count"] == 1 and unread["examples"] == [own[0].id] and unread["data"] == "world-A"
-    assert [(m["task"], m["count"]) for m in missed if m["reason"] == "no antonym"] == [("antonym", 1)]
+    assert [(m["task"], m["count"]) for m in missed if m["reason"] == "no antonym"] == [("antonym", 1), ("twins", 1)]
     assert f"1 of 6 clips cannot be read, and are left out until their files change:\n  {own[0].id}: " in printed
     assert "not scored: 1 of world-A (antonym): no antonym\n" in printed
     assert "clip cannot be read (" in printed

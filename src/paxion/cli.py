@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from paxion.compare_cli import COMPARE_FUNCTIONS, Compare
 from paxion.data_cli import DATA_FUNCTIONS, Audit, Build, Human, Salience
 from paxion.evaluate_cli import EVALUATE_FUNCTIONS, Evaluate, Probe
 from paxion.experiment_cli import EXPERIMENT_FUNCTIONS, RunExperiment
@@ -25,6 +26,7 @@ from paxion.metaworld_cli import METAWORLD_FUNCTIONS, Metaworld
 from paxion.model_cli import MODEL_FUNCTIONS, Check, Import, Models
 from paxion.processes import this_process
 from paxion.records import PaxionError
+from paxion.rescore_cli import RESCORE_FUNCTIONS, Rescore
 from paxion.training_cli import TRAINING_FUNCTIONS, Fuse, Patch
 
 ManifestPath = Annotated[Path, tyro.conf.Positional]
@@ -134,6 +136,8 @@ Command = (
     | Annotated[Probe, tyro.conf.subcommand("probe")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[RunExperiment, tyro.conf.subcommand("experiment")]
+    | Annotated[Rescore, tyro.conf.subcommand("rescore")]
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
     | Annotated[Score, tyro.conf.subcommand("score")]
@@ -154,6 +158,7 @@ OWN_FUNCTIONS: dict[type, str] = {
 """The function of commands.py behind each subcommand; its arguments are the fields."""
 FUNCTIONS = {
     "paxion.commands": OWN_FUNCTIONS,
+    "paxion.compare_commands": COMPARE_FUNCTIONS,
     "paxion.data_commands": DATA_FUNCTIONS,
     "paxion.experiment_commands": EXPERIMENT_FUNCTIONS,
     "paxion.evaluate_commands": EVALUATE_FUNCTIONS,
@@ -164,6 +169,7 @@ FUNCTIONS = {
     "paxion.lora_commands": LORA_FUNCTIONS,
     "paxion.metaworld_commands": METAWORLD_FUNCTIONS,
     "paxion.model_commands": MODEL_FUNCTIONS,
+    "paxion.rescore_commands": RESCORE_FUNCTIONS,
     "paxion.training_commands": TRAINING_FUNCTIONS,
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
 
@@ -104,6 +105,7 @@ def finish(
         "seed": run.seed,
         "manifest": {"path": str(run.manifest), "hash": manifest_hash(run.manifest), "split": split},
         "sampler": run.sampler,
+        "engine": f"PyAV {metadata.version('av')}",
         "backbone": backbones[0],
         **({"backbones": backbones} if len(backbones) > 1 else {}),
         "models": list(models),

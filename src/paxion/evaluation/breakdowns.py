@@ -65,7 +65,7 @@ def parts(ids: Iterable[str], strata: Strata, by: str) -> dict[str, list[str]]:
 
 
 def require_fact(ids: Collection[str], strata: Strata, by: str) -> None:
-    """Raise PaxionError for an unknown `by`, and where none of the ids has the fact: it says which they have instead."""
+    """Raise PaxionError for an unknown `by`, and where no id has the fact: it says which they have instead."""
     if by not in STRATA:
         raise unknown_name("stratum", by, STRATA)
     if all(stratum_of(each, strata, by) == missing(by) for each in ids):

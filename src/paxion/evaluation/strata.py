@@ -44,11 +44,15 @@ def verb_pair(caption: str, antonym: str) -> str | None:
     Several changed places of a text are joined by "…". None where the texts share no word (then it cannot be told what
     was changed) or say the same, and where words are only added or left out.
     """
-    ours, theirs = words(caption), words(antonym)
-    changes = SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes()
-    changed = [(ours[a:b], theirs[c:d]) for kind, a, b, c, d in changes if kind != "equal"]
+    first, second = sorted([words(caption), words(antonym)])
+    changes = SequenceMatcher(None, first, second, autojunk=False).get_opcodes()
+    changed = [(first[a:b], second[c:d]) for kind, a, b, c, d in changes if kind != "equal"]
     if len(changed) == len(changes):
         return None
+    # "from left to right" and "from right to left": word by word, where that changes fewer of them.
+    by_place = [([old], [new]) for old, new in zip(first, second, strict=False) if old != new]
+    if len(first) == len(second) and len(by_place) < sum(max(len(old), len(new)) for old, new in changed):
+        changed = by_place
     sides = sorted(" … ".join(" ".join(pair[i]) for pair in changed if pair[i]) for i in (0, 1))
     return " / ".join(sides) if all(sides) else None
 

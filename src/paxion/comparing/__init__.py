@@ -1,0 +1,1 @@
+"""Models of run folders beside each other, sample by sample."""

@@ -1,0 +1,1 @@
+"""Predictions that others published, scored like a run of one's own."""
