@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 from paxion.backbones.world import save_world
 from paxion.cli import main
 from paxion.manifest import read_manifest, video_path, write_manifest
-from paxion.results import read_results, read_rows
+from paxion.results import read_results, read_rows, read_strata
+from paxion.video.controls import ANTONYM_SAID, MEASURED
 
 HEAD = ("video", "frame_count", "width", "height", "question", "answer", "qid", "type", "a0", "a1", "a2", "a3", "a4")
 
@@ -239,3 +241,41 @@ def test_two_steps_over_fewer_candidates_than_it_orders_again_are_said_to_be_pla
     given = ("--models", patcher, "--methods", "two-step", "--tasks", "questions")
     assert "questions has 5 candidates" in evaluate(tiny_manifest, *given)[1]
     assert "the same as plain" not in evaluate(tiny_manifest, *given, "--top", "2")[1]
+
+
+def test_every_control_for_every_task(evaluate, tiny_manifest, patcher, tmp_path):
+    tasks = ["antonym", "reversal", "twins", "text_to_video", "video_to_action", "questions"]
+    status, printed, _ = evaluate(
+        tiny_manifest, "--models", "backbone", patcher, "dummy:oracle", "--tasks", *tasks, "--controls", "all"
+    )
+    assert status == 0
+    asked = {(s.model, s.task.partition(":")[0], s.control) for s in read_results(tmp_path / "out").scores}
+    for model in ("backbone", "patcher", "dummy:oracle"):
+        controls = {(task, control) for name, task, control in asked if name == model}
+        assert controls == {(task, control) for task in tasks for control in MEASURED if control != ANTONYM_SAID} | {
+            ("reversal", ANTONYM_SAID)
+        }
+    assert "Blind Gap" in printed and "Visual Gain" in printed and "Order Gain" in printed
+    strata = read_strata(tmp_path / "out")
+    assert {row.id.removesuffix("#reversed") for row in read_rows(tmp_path / "out")} <= strata.keys()
+
+
+def test_what_a_control_needs_is_said(evaluate, tiny_manifest):
+    status, _, said = evaluate(tiny_manifest, "--tasks", "antonym", "--controls", "antonym_said")
+    assert status == 1 and "got the control antonym_said without the task reversal" in said
+    status, _, said = evaluate(tiny_manifest, "--controls", "blnd")
+    assert status == 1 and "unknown control 'blnd' (did you mean 'blind'?)" in said
+
+
+def test_dummies_alone_read_no_video(tiny_manifest, tmp_path, capsys):
+    manifest = tmp_path / "elsewhere.jsonl"
+    shutil.copy(tiny_manifest, manifest)
+    out = tmp_path / "run"
+    names = ["dummy:oracle", "dummy:order-blind"]
+    assert main(["probe", str(manifest), "--models", *names, "--out", str(out), "--store", str(tmp_path / "f")]) == 0
+    assert not (tmp_path / "f").exists() and "Traceback" not in capsys.readouterr().err
+    found = {(s.model, s.data, s.task): s.value for s in read_results(out).scores if s.metric == "accuracy"}
+    assert found["dummy:oracle", "world-A", "antonym"] == 1
+    assert found["dummy:order-blind", "world-B", "reversal"] == 0.5
+    assert main(["probe", str(manifest), "--models", "dummy:orcale"]) == 1
+    assert "unknown dummy 'dummy:orcale' (did you mean 'dummy:oracle'?)" in capsys.readouterr().err

@@ -18,7 +18,8 @@ class Probe:
     manifest: Annotated[Path, tyro.conf.Positional]
     models: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--model"])] = ("backbone",)
     """`backbone`, names of backbones (see paxion models), folders made by paxion patch, fuse or import. Several at once
-    are compared in one table; mine=runs/patcher is called mine."""
+    are compared in one table; mine=runs/patcher is called mine. dummy:NAME is a model of known scores: random, oracle,
+    order-blind, verb-only, longest-text, first-frame-oracle (docs/dummies.md)."""
     out: Path = Path("runs/probe")
     """Folder of the run: results.json, samples.jsonl, report.html."""
     split: str = "test"
@@ -59,7 +60,7 @@ class Evaluate:
     """Folder of the videos. Default: `videos` beside the file, else the file's folder. Manifests say it themselves."""
     models: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--model"])] = ("backbone",)
     """`backbone`, names of backbones (see paxion models), folders made by paxion patch, fuse, lora or import;
-    mine=runs/patcher is called mine."""
+    mine=runs/patcher is called mine; dummy:NAME is a model of known scores (docs/dummies.md)."""
     out: Path = Path("runs/evaluation")
     """Folder of the run: results.json, samples.jsonl, report.html, and manifest.jsonl of what was evaluated."""
     split: str | None = None

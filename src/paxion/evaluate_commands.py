@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +14,7 @@ from paxion.backbones.base import BackboneEncoder, Encoder
 from paxion.commands import device, say
 from paxion.data.benchmarks import Bench, read_bench
 from paxion.data.prompts import prompts_of
+from paxion.evaluation.dummies import DUMMIES, PREFIX
 from paxion.evaluation.evaluate import Evaluation
 from paxion.evaluation.settings import METHODS, PROTOCOLS, Kind, Method, Protocol, Settings
 from paxion.evaluation.weight import choose_weight
@@ -22,7 +23,7 @@ from paxion.files import make_folder
 from paxion.manifest import read_manifest, write_manifest
 from paxion.model_commands import OnBackbone, load_models, trained_sampler
 from paxion.records import SPLITS, TASKS, PaxionError, Sample, unknown_name
-from paxion.scored_run import Run, add_chance, finish, mixes, scored
+from paxion.scored_run import Run, add_chance, add_dummies, finish, mixes, scored
 from paxion.video.controls import ANTONYM_SAID, MEASURED
 from paxion.video.sample import SAMPLERS
 
@@ -54,16 +55,21 @@ def probe(
     samples = [sample for sample in read_manifest(manifest) if sample.split == split]
     if not samples:
         raise PaxionError(f"{manifest} has no {split} rows; give another --split or manifest")
-    groups, chosen = load_models(models, backbone), _sampler(sampler, models)
+    dummies, real = _dummies(models)
+    groups, chosen = load_models(real, backbone) if real else [], _sampler(sampler, real)
     run = Run(console, groups, manifest, samples, store, tasks, chosen, seed, controls)
     settings = Settings(protocol=cast(Protocol, protocol))
-    evaluation = Evaluation()
+    evaluation, readable = Evaluation(), {sample.id for sample in samples}
     for on in run.groups:
         extracted = run.extract(on.backbone, samples)
         for data, rows in run.by_data.items():
             for encoder in on.encoders:
                 evaluation.add(scored(run, encoder, extracted, data, rows, settings))
-            add_chance(evaluation, run, extracted, data, rows, settings)
+            add_chance(evaluation, run, data, _among(rows, extracted.keys), settings)
+        readable &= extracted.keys.keys()
+    for data, rows in run.by_data.items() if dummies else ():
+        add_dummies(evaluation, run, dummies, data, _among(rows, readable), settings)
+        add_chance(evaluation, run, data, _among(rows, readable), settings)
     return finish(run, out, evaluation, models, split, {"protocol": protocol})
 
 
@@ -111,8 +117,9 @@ def evaluate_models(
     controls = _controls(controls, bench.tasks)
     given = None if weight == "val" else Method(weight=_number(weight)).weight
     choosing = _val_bench(bench, data, val, videos, tasks, labels) if "score-sum" in methods and given is None else None
-    sampler = _sampler(sampler, models)
-    groups = load_models(models, backbone)
+    dummies, real = _dummies(models)
+    sampler = _sampler(sampler, real)
+    groups = load_models(real, backbone) if real else []
     make_folder(out)
     manifest = out / MANIFEST
     write_manifest(manifest, bench.samples)
@@ -123,6 +130,7 @@ def evaluate_models(
         alone = [encoder.name for on in groups for encoder in on.encoders if not mixes(encoder)]
         evaluation.notes += [f"{name} is scored plain: there is no backbone to put beside it" for name in alone]
     weights: dict[str, float] = {}
+    readable = {sample.id for sample in bench.samples}
     for on in groups:
         extracted = run.extract(on.backbone, bench.samples)
         if not extracted.keys:
@@ -132,14 +140,19 @@ def evaluate_models(
             weights |= _chosen_weights(run, on, mixed, choosing, settings)
         beside = BackboneEncoder("backbone", on.backbone)
         for name, rows in run.by_data.items():
-            asked = _completed(settings, bench, rows, extracted)
+            asked = _completed(settings, bench, rows, extracted.keys)
             for encoder in on.encoders:
                 # A backbone beside itself is itself; so is one with low-rank updates: what it was is not loaded.
                 for kind in methods if mixes(encoder) else ("plain",):
                     method = Method(cast(Kind, kind), weights.get(encoder.name, given or 0.0), top)
                     how, other = replace(asked, method=method), None if kind == "plain" else beside
                     evaluation.add(scored(run, encoder, extracted, name, rows, how, other))
-            add_chance(evaluation, run, extracted, name, rows, asked)
+            add_chance(evaluation, run, name, _among(rows, extracted.keys), asked)
+        readable &= extracted.keys.keys()
+    for name, rows in run.by_data.items() if dummies else ():
+        asked = replace(_completed(settings, bench, rows, readable), method=Method())
+        add_dummies(evaluation, run, dummies, name, _among(rows, readable), asked)
+        add_chance(evaluation, run, name, _among(rows, readable), asked)
     split = bench.samples[0].split
     described = {
         "evaluated": {"task": bench.name, "file": str(data), "tasks": list(bench.tasks), "split": split},
@@ -153,12 +166,25 @@ def evaluate_models(
     return finish(run, out, evaluation, models, split, described, methods)
 
 
-def _completed(settings: Settings, bench: Bench, rows: Sequence[Sample], extracted: Extracted) -> Settings:
+def _dummies(models: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The models that are dummies, and the others. Raises PaxionError for a dummy of another name."""
+    dummies = [name for name in models if name.startswith(PREFIX)]
+    for name in dummies:
+        if name.removeprefix(PREFIX) not in DUMMIES:
+            raise unknown_name("dummy", name, [PREFIX + known for known in DUMMIES])
+    return dummies, tuple(name for name in models if name not in dummies)
+
+
+def _among(rows: Sequence[Sample], readable: Container[str]) -> list[Sample]:
+    return [sample for sample in rows if sample.id in readable]
+
+
+def _completed(settings: Settings, bench: Bench, rows: Sequence[Sample], readable: Container[str]) -> Settings:
     """The settings for one data set, with the labels of its rows and the captions whose clips are all missing."""
     said = {sample.template for sample in rows}
     # A manifest may hold several data sets, each with actions of its own; a list given by the user is for all.
     own = bench.labels if bench.listed else tuple(label for label in bench.labels if label in said)
-    read = {sample.caption for sample in rows if sample.id in extracted.keys}
+    read = {sample.caption for sample in rows if sample.id in readable}
     lost = dict.fromkeys(sample.caption for sample in rows if sample.caption not in read)
     others = {sample.id for sample in bench.samples} - {sample.id for sample in rows}
     return replace(settings, labels=own, texts=tuple(lost), hard=bench.hard - others)
@@ -196,7 +222,7 @@ def _chosen_weights(
     if not present:
         raise PaxionError(_nothing_read(val, extracted, Path("the file of --val")))
     beside = BackboneEncoder("backbone", on.backbone)
-    asked = replace(_completed(settings, val, val.samples, extracted), per_action=False)
+    asked = replace(_completed(settings, val, val.samples, extracted.keys), per_action=False)
     found = {}
     for encoder in encoders:
         weight = choose_weight(

@@ -14,7 +14,9 @@ from paxion.backbones.base import Backbone, BackboneEncoder, Encoder
 from paxion.backbones.low_rank import LowRankEncoder
 from paxion.commands import compute_features, device, page, say, show
 from paxion.evaluation.chance import chance_scores, clip_chance
+from paxion.evaluation.dummies import dummy_evaluation
 from paxion.evaluation.evaluate import Evaluation, evaluate, mirror
+from paxion.evaluation.gains import gains_of
 from paxion.evaluation.settings import Kind, Method, Settings
 from paxion.evaluation.strata import strata_by_id
 from paxion.features.extract import Extracted
@@ -22,6 +24,7 @@ from paxion.manifest import manifest_hash
 from paxion.model_commands import OnBackbone
 from paxion.records import TWINS, Sample
 from paxion.report.actions import print_actions
+from paxion.report.gains import print_gains
 from paxion.results import Results, provenance, write_results, write_strata
 from paxion.video.controls import CONTROLS
 
@@ -78,11 +81,20 @@ def scored(
     )  # fmt: skip
 
 
-def add_chance(
-    evaluation: Evaluation, run: Run, extracted: Extracted, data: str, rows: Sequence[Sample], settings: Settings
+def add_dummies(
+    evaluation: Evaluation, run: Run, names: Sequence[str], data: str, rows: Sequence[Sample], settings: Settings
 ) -> None:
-    """Add what guessing gives on the clips that a store has, unless another backbone's store has given it."""
-    present = [sample for sample in rows if sample.id in extracted.keys]
+    """Add what dummies score on the samples of one data set that can be read."""
+    for name in names:
+        evaluation.add(
+            dummy_evaluation(
+                name, rows, data=data, tasks=run.tasks, controls=run.controls, seed=run.seed, settings=settings
+            )
+        )
+
+
+def add_chance(evaluation: Evaluation, run: Run, data: str, present: Sequence[Sample], settings: Settings) -> None:
+    """Add what guessing gives on the clips that can be read, unless another backbone's store has given it."""
     known = {(score.model, score.data) for score in evaluation.scores}
     if "none" in run.controls and ("chance", data) not in known:
         evaluation.scores += chance_scores(data, present, run.tasks, settings, run.seed)
@@ -106,7 +118,7 @@ def finish(
         "manifest": {"path": str(run.manifest), "hash": manifest_hash(run.manifest), "split": split},
         "sampler": run.sampler,
         "engine": f"PyAV {metadata.version('av')}",
-        "backbone": backbones[0],
+        **({"backbone": backbones[0]} if backbones else {}),
         **({"backbones": backbones} if len(backbones) > 1 else {}),
         "models": list(models),
         "models_on": {
@@ -127,9 +139,11 @@ def finish(
     write_results(out, results, evaluation.rows)
     show(run.console, results)
     print_actions(run.console, results.scores)
+    print_gains(run.console, gains_of(evaluation.rows, results.scores))
     for note in evaluation.notes:
         say(run.console, note)
-    page(out, results, evaluation, run.by_data, run.manifest, run.seed)
+    # Dummies alone need no videos: none may be there to be shown.
+    page(out, results, evaluation, run.by_data if run.groups else {}, run.manifest, run.seed)
     say(run.console, f"the page: {out / 'report.html'}")
     return 0
 

@@ -242,6 +242,17 @@ def test_a_fact_that_one_run_does_not_say_is_noted():
     )  # fmt: skip
 
 
+def test_controls_that_were_drawn_by_other_seeds_are_said_to_be_so():
+    base, model = (
+        run(name, [1, 0], control="shuffled", said=SAID | {"seed": seed}) for seed, name in enumerate(("base", "model"))
+    )
+    assert compare([base, model], controls=("all",)).notes == (
+        "shuffled: drawn by seed 0 for base and 1 for model: other frames or clips",
+    )
+    still = [replace(each, rows=[replace(row, control="none") for row in each.rows]) for each in (base, model)]
+    assert compare(still).notes == ()
+
+
 def test_models_of_one_name_are_told_apart():
     rows = [ROW, replace(ROW, model="text:best")]
     one, text = runs_of({}, rows, {}, "runs/a")

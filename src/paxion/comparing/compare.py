@@ -21,6 +21,9 @@ from paxion.evaluation.statistics import Floats
 from paxion.evaluation.strata import STRATA
 from paxion.records import RETRIEVALS, PaxionError, unknown_name
 
+DRAWN = ("frozen", "shuffled", "other")
+"""Controls that are drawn from a run's seed."""
+
 
 def compare(
     runs: Sequence[Run],
@@ -60,6 +63,7 @@ def compare(
     datas = list(dict.fromkeys(asked[0] for asked in wanted))
     found.sort(key=lambda pair: datas.index(pair[1].asked[0]))  # stable: within a data set, run after run
     lines = [_line(run, joined, seed) for run, joined in found]
+    notes += [note for run in runs[1:] if (note := _drawn(runs[0], run, lines))]
     adjusted = holm([line.paired.p for line in lines])
     lines = [replace(line, paired=replace(line.paired, holm=p)) for line, p in zip(lines, adjusted, strict=True)]
     if by is not None:
@@ -103,6 +107,16 @@ def _strata(joined: Joined, strata: Strata, by: str, seed: int) -> tuple[Stratum
     adjusted = holm([each.paired.p for each in found])
     found = [replace(each, paired=replace(each.paired, holm=p)) for each, p in zip(found, adjusted, strict=True)]
     return tuple(sorted(found, key=lambda each: (each.paired.difference, each.paired.model, each.name)))
+
+
+def _drawn(baseline: Run, run: Run, lines: Sequence[Line]) -> str | None:
+    """What is to be said where a control has drawn other frames or clips for the one run than for the other."""
+    controls = dict.fromkeys(line.control for line in lines if line.model == run.name and line.control in DRAWN)
+    ours, theirs = baseline.provenance.get("seed"), run.provenance.get("seed")
+    if not controls or ours == theirs:
+        return None
+    seeds = f"seed {ours} for {baseline.name} and {theirs} for {run.name}"
+    return f"{', '.join(controls)}: drawn by {seeds}: other frames or clips"
 
 
 def _unnamed(line: Line, by: str) -> str | None:

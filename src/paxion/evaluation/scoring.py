@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from paxion.evaluation.auroc import auroc
-from paxion.evaluation.methods import Mix
+from paxion.evaluation.methods import TIE, Mix
 from paxion.evaluation.probes import (
     Choices,
     antonym_scores,
@@ -87,7 +87,11 @@ def score_task(task: str, seen: Seen, settings: Settings) -> Evaluation:
 
 def auroc_score(rows: Sequence[Row]) -> Score:
     """AUROC over the rows of one probe: of their right against their wrong scores (see `auroc.auroc`)."""
-    right, wrong = (np.array([getattr(row, which) for row in rows], dtype=np.float64) for which in ("right", "wrong"))
+    # Scores within TIE of each other must not be told apart by the noise of single precision.
+    right, wrong = (
+        np.round(np.array([getattr(row, which) for row in rows], dtype=np.float64) / TIE) * TIE
+        for which in ("right", "wrong")
+    )
     e, row = auroc(right, wrong, [row.group for row in rows]), rows[0]
     values = e.value, e.low, e.high, e.n, e.ties
     return Score(row.model, row.data, row.task, row.control, "AUROC", *values, row.seed)
