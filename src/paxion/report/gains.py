@@ -15,8 +15,8 @@ def print_gains(console: Console, gains: Sequence[Gain]) -> None:
     """A table for each data set, a line for each model and task; nothing where no gain is known."""
     for data in dict.fromkeys(gain.data for gain in gains):
         table = Table(title=f"{data}: gains, in points", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-        table.add_column("model")
-        table.add_column("task")
+        table.add_column("model", no_wrap=True)
+        table.add_column("task", no_wrap=True)
         kinds = [kind for kind in GAINS if any(gain.kind == kind for gain in gains if gain.data == data)]
         for kind in kinds:
             table.add_column(kind, justify="right")
@@ -28,4 +28,4 @@ def print_gains(console: Console, gains: Sequence[Gain]) -> None:
 
 
 def _cell(gain: Gain) -> str:
-    return f"{100 * gain.value:+.1f} ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
+    return f"{100 * gain.value:+.1f} ±{50 * (gain.high - gain.low):.1f}"
