@@ -7,7 +7,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -106,11 +106,14 @@ def read_results(path: Path | str) -> Results:
 def read_rows(path: Path | str) -> list[Row]:
     """Read samples.jsonl, given the file or its folder. Raises PaxionError when it is missing or a line is no row."""
     path = _inside(path, SAMPLES)
-    return [
-        _record(Row, _json(line, f"{path}:{number}"), f"{path}:{number}")
-        for number, line in enumerate(_text(path).split("\n"), 1)
-        if line.strip()
-    ]
+    rows = []
+    for number, line in _lines(path):
+        raw = _json(line, f"{path}:{number}")
+        if isinstance(raw, dict):
+            # Names recur in every row: a million rows share a few thousand.
+            raw = {name: sys.intern(value) if isinstance(value, str) else value for name, value in raw.items()}
+        rows.append(_record(Row, raw, f"{path}:{number}"))
+    return rows
 
 
 def write_strata(folder: Path | str, strata: Mapping[str, Mapping[str, str]]) -> None:
@@ -159,6 +162,19 @@ def _record(kind: type[T], raw: Any, where: str) -> T:
 def _inside(path: Path | str, name: str) -> Path:
     path = Path(path)
     return path / name if path.is_dir() else path
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a file that are not empty, with their numbers; the file is not held as a whole."""
+    try:
+        # Only a line feed ends a line: captions may hold other separators.
+        with path.open(encoding="utf-8", newline="\n") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield number, line
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise PaxionError(f"cannot read {path}: {reason}; expected a file that a paxion run has written") from error
 
 
 def _text(path: Path) -> str:
