@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from paxion.ask_cli import ASK_FUNCTIONS, Ask
 from paxion.compare_cli import COMPARE_FUNCTIONS, Compare
 from paxion.data_cli import DATA_FUNCTIONS, Audit, Build, Human, Salience
 from paxion.evaluate_cli import EVALUATE_FUNCTIONS, Evaluate, Probe
@@ -136,6 +137,7 @@ Command = (
     | Annotated[Probe, tyro.conf.subcommand("probe")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[RunExperiment, tyro.conf.subcommand("experiment")]
+    | Annotated[Ask, tyro.conf.subcommand("ask")]
     | Annotated[Rescore, tyro.conf.subcommand("rescore")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
     | Annotated[Report, tyro.conf.subcommand("report")]
@@ -158,6 +160,7 @@ OWN_FUNCTIONS: dict[type, str] = {
 """The function of commands.py behind each subcommand; its arguments are the fields."""
 FUNCTIONS = {
     "paxion.commands": OWN_FUNCTIONS,
+    "paxion.ask_commands": ASK_FUNCTIONS,
     "paxion.compare_commands": COMPARE_FUNCTIONS,
     "paxion.data_commands": DATA_FUNCTIONS,
     "paxion.experiment_commands": EXPERIMENT_FUNCTIONS,
