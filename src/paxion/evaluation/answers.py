@@ -1,4 +1,8 @@
-"""What a model said in words, read strictly: a choice or a yes or no where it is plain, nothing where it is not."""
+"""What a model said in words of its own: a choice or a yes or no where it is plain, nothing where it is not.
+
+This reads answers that were published, with explanations behind them. What our own prompts are answered is read more
+narrowly, in `asking/parsing.py`: there the model was told what to say.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +51,8 @@ def read_choice(said: str, options: Sequence[str], labels: str = LETTERS) -> int
         return None
     if not 0 <= chosen < len(options):
         return None
-    others = {_place(label, labels) for label in _LABEL.findall(rest or "")} - {chosen}
+    named = [*_LABEL.findall(rest or ""), *re.findall(r"^([A-Za-z])\W*$", rest or "")]
+    others = {_place(label, labels) for label in named} - {chosen}
     if any(0 <= other < len(options) for other in others):
         return None
     spoken = [i for i, text in enumerate(texts) if text and text == _plain(rest or "")]
