@@ -15,7 +15,7 @@ from rich.table import Table
 from paxion.asking.cache import Cache
 from paxion.asking.model import Answerer
 from paxion.asking.run import Plan, ask, chance
-from paxion.commands import page, say
+from paxion.commands import page_of, say
 from paxion.evaluation.evaluate import Evaluation
 from paxion.evaluation.gains import gains_of
 from paxion.evaluation.strata import strata_by_id
@@ -69,7 +69,7 @@ def ask_answerers(
     write_results(out, results, evaluation.rows)
     _show(console, evaluation)
     by_data = {data: list(samples) for data, samples in plan.by_data.items()}
-    page(out, results, evaluation, by_data, plan.manifest, plan.seed)
+    page_of(out, results, evaluation.rows, by_data, plan.manifest, plan.seed)
     say(console, f"the page: {out / 'report.html'}")
     return 0
 

@@ -114,10 +114,12 @@ class Validate:
 
 @dataclass(frozen=True)
 class Report:
-    """Write the page of a run again from its results.json."""
+    """Write the page of a run again, or one page for several runs that were asked the same, with their comparison."""
 
-    run: Annotated[Path, tyro.conf.Positional]
-    """Folder of the run."""
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Folders of runs; the first model of the first one is the baseline."""
+    out: Path | None = None
+    """File to write. Default: report.html in the run's folder, or here for several runs."""
     clips: int | None = None
     """How many clips to show at most; 50 stay below 3 MB. Default: about a dozen."""
 

@@ -14,21 +14,24 @@ from rich.console import Console
 
 from paxion.backbones.base import Backbone
 from paxion.backbones.world import save_world
-from paxion.evaluation.evaluate import Evaluation
+from paxion.comparing.runs import runs_of
 from paxion.features.extract import Extracted, extract
 from paxion.files import make_folder
 from paxion.manifest import find_problems, read_manifest, video_path
 from paxion.processes import this_process
 from paxion.progress import progress
 from paxion.quickstart import QuickstartPlan, quickstart, validation_scores
-from paxion.records import PaxionError, Sample
+from paxion.records import SPLITS, PaxionError, Row, Sample
 from paxion.report import choose_examples, print_table, verdict, write_page
+from paxion.report.joined import Joined, joined
+from paxion.report.sections import sections
 from paxion.report.verbs import verb_tables
-from paxion.results import Results, read_results, read_rows
+from paxion.results import Results, read_results, read_rows, read_strata
 from paxion.video.decode import read_clip
 from paxion.world.generate import WorldPlan, draw_world, write_world
 from paxion.world.pretrain import PretrainPlan, pretrain
 
+PAGE = "report.html"
 SHOWN_FRAMES = 9
 """Frames in a contact sheet."""
 
@@ -70,7 +73,7 @@ def run_quickstart(
 
         results, evaluation, tests = quickstart(plan, tell)
     show(console, results)
-    page(out, results, evaluation, tests, plan.data_folder / "world" / "manifest.jsonl", seed)
+    page_of(out, results, evaluation.rows, tests, plan.data_folder / "world" / "manifest.jsonl", seed)
     say(console, f"the page: {out / 'report.html'}")
     return 0
 
@@ -146,23 +149,34 @@ def say_missed(console: Console, missed: Mapping[str, str], samples: int) -> Non
             say(console, f"  {name}: {reason}")
 
 
-def report(console: Console, run: Path, clips: int | None) -> int:
-    """Write the page of a run again. Clips are shown if the manifest is still where the run found it."""
+def report(console: Console, runs: tuple[Path, ...], out: Path | None, clips: int | None) -> int:
+    """Write the page of one run or several. Clips are shown if the manifest is still where the (first) run found it."""
     if clips is not None and clips < 0:
         raise PaxionError(f"got {clips} clips to show, expected 0 or more")
-    results = read_results(run)
+    runs = tuple(dict.fromkeys(runs))
+    if not runs:
+        raise PaxionError("got no runs, expected the folder of at least one, such as runs/probe")
+    if len(runs) == 1:
+        read = read_results(runs[0]), read_rows(runs[0]), read_strata(runs[0])
+        found = Joined(*read, runs_of(read[0].provenance, read[1], read[2], str(runs[0])))
+    else:
+        found = joined(runs)
+    results = found.results
     origin: dict[str, Any] = results.provenance.get("manifest") or {}
     manifest = Path(origin.get("path", ""))
     tests: dict[str, list[Sample]] = {}
-    if manifest.is_file():
+    if manifest.is_file() and origin.get("split") in SPLITS:
         for sample in read_manifest(manifest):
-            if sample.split == origin.get("split", "test") and video_path(manifest, sample).is_file():
+            if sample.split == origin["split"] and video_path(manifest, sample).is_file():
                 tests.setdefault(sample.source or manifest.stem, []).append(sample)
-    else:
+    elif origin.get("split", "test") in SPLITS:
         say(console, f"no clips are shown: the manifest {manifest} is gone")
     seed = int(results.provenance.get("seed", 0))
-    page(run, results, Evaluation(rows=read_rows(run)), tests, manifest, seed, clips)
-    say(console, f"the page: {run / 'report.html'}")
+    file = out or (runs[0] / PAGE if len(runs) == 1 else Path(PAGE))
+    page(file, found, tests, manifest, seed, clips)
+    if len(runs) > 1:
+        print_table(console, results.scores, results.provenance)
+    say(console, f"the page: {file}")
     return 0
 
 
@@ -176,20 +190,25 @@ def show(console: Console, results: Results) -> None:
 
 
 def page(
-    out: Path,
-    results: Results,
-    evaluation: Evaluation,
-    tests: dict[str, list[Sample]],
-    manifest: Path,
-    seed: int,
-    clips: int | None = None,
+    file: Path, run: Joined, tests: dict[str, list[Sample]], manifest: Path, seed: int, clips: int | None = None
 ) -> None:
-    """Write report.html with clips that show what the models get right and wrong. clips: how many, by default 12."""
+    """Write a page with clips that show what the models get right and wrong. clips: how many, by default 12."""
 
     def frames(_: str, sample: Sample) -> Any:
         return read_clip(video_path(manifest, sample), "midpoint", SHOWN_FRAMES, sample.start, sample.end).frames
 
-    given = results.provenance
-    chosen = choose_examples(evaluation.rows, tests, frames, seed=seed, provenance=given, clips=clips) if tests else []
-    verbs = verb_tables(evaluation.rows, tests, given)
-    write_page(out / "report.html", scores=results.scores, provenance=given, examples=chosen, verbs=verbs)
+    given, scores = run.results.provenance, run.results.scores
+    chosen = choose_examples(run.rows, tests, frames, seed=seed, provenance=given, clips=clips) if tests else []
+    verbs = verb_tables(run.rows, tests, given)
+    further = sections(scores, run.rows, run.strata, run.runs)
+    write_page(file, scores=scores, provenance=given, examples=chosen, verbs=verbs, sections=further)
+
+
+def page_of(
+    out: Path, results: Results, rows: Sequence[Row], tests: dict[str, list[Sample]], manifest: Path, seed: int
+) -> None:
+    """Write report.html of a run that has just been written to `out`."""
+    strata = read_strata(out)
+    provenance: dict[str, Any] = json.loads(json.dumps(results.provenance, default=str))
+    runs = runs_of(provenance, rows, strata, str(out))
+    page(out / PAGE, Joined(results, list(rows), strata, runs), tests, manifest, seed)

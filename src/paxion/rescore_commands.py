@@ -10,12 +10,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from paxion.commands import say
+from paxion.commands import page_of, say
 from paxion.evaluation.strata import strata_of
 from paxion.files import make_folder
 from paxion.manifest import read_manifest
 from paxion.records import PaxionError, Score
-from paxion.report import write_page
 from paxion.report.table import percent
 from paxion.rescoring.assembly import Rescored, assembled
 from paxion.rescoring.predictions import Predictions, digest
@@ -72,7 +71,7 @@ def rescore(
     write_strata(out, strata)
     write_results(out, results, rescored.evaluation.rows)
     _show(console, rescored)
-    write_page(out / "report.html", scores=results.scores, provenance=results.provenance)
+    page_of(out, results, rescored.evaluation.rows, {}, Path(), 0)
     say(console, f"the page: {out / 'report.html'}")
     return 0
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from paxion.backbones.base import Backbone, BackboneEncoder, Encoder
 from paxion.backbones.low_rank import LowRankEncoder
-from paxion.commands import compute_features, device, page, say, show
+from paxion.commands import compute_features, device, page_of, say, show
 from paxion.evaluation.chance import chance_scores, clip_chance
 from paxion.evaluation.dummies import dummy_evaluation
 from paxion.evaluation.evaluate import Evaluation, evaluate, mirror
@@ -143,7 +143,7 @@ def finish(
     for note in evaluation.notes:
         say(run.console, note)
     # Dummies alone need no videos: none may be there to be shown.
-    page(out, results, evaluation, run.by_data if run.groups else {}, run.manifest, run.seed)
+    page_of(out, results, evaluation.rows, run.by_data if run.groups else {}, run.manifest, run.seed)
     say(run.console, f"the page: {out / 'report.html'}")
     return 0
 

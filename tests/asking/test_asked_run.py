@@ -44,7 +44,7 @@ def test_a_run_is_a_folder_like_any_other(plan, tmp_path, capsys):
     page = tmp_path / "run" / "report.html"
     assert "always-A [choice]" in page.read_text()
     page.unlink()
-    assert report(Console(quiet=True), tmp_path / "run", 2) == 0 and page.is_file()
+    assert report(Console(quiet=True), (tmp_path / "run",), None, 2) == 0 and page.is_file()
 
 
 KEY = ("questions", "accuracy")

@@ -48,8 +48,8 @@ def test_the_second_option(said):
 
 
 @pytest.mark.parametrize(
-    "said", ["", "A man", "A or B", "A, B", "A: B", "Both", "C", "Option 3", "Option 1 or 2", "A. x B. y", "A. a man falls",
-             "I think A", "B) because (A) is wrong", "a man runs and a man falls", "AB", "12"]
+    "said", ["", "A man", "A or B", "A, B", "A: B", "Both", "C", "Option 3", "Option 1 or 2", "A. x B. y", 
+             "A. a man falls", "I think A", "B) because (A) is wrong", "a man runs and a man falls", "AB", "12"]
 )  # fmt: skip
 def test_no_option(said):
     assert read_choice(said, OPTIONS) is None

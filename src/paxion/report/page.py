@@ -19,6 +19,7 @@ from paxion.records import PROBES, Score
 from paxion.report.actions import details
 from paxion.report.plots import CONTROL_LABELS, Plot, accuracy_plot, controls_plot, verbs_plot
 from paxion.report.roles import Roles, roles_of
+from paxion.report.sections import Section
 from paxion.report.sheets import Example, ExampleScore, compared, contact_sheet, data_uri
 from paxion.report.table import (
     CONTROLS,
@@ -82,13 +83,16 @@ def write_page(
     provenance: Mapping[str, object],
     examples: Sequence[Example] = (),
     verbs: Sequence[VerbTable] = (),
+    sections: Sequence[Section] = (),
 ) -> None:
-    """Write the report to `path`: verdict, tables, plots, verbs, contact sheets, provenance. It opens offline.
+    """Write the report to `path`: verdict, tables, plots, verbs, further sections, contact sheets, provenance. It opens
+    offline.
 
     The same input gives the same bytes. Raises PaxionError where the file cannot be written, ValueError for an example
     whose frames are not (T, H, W, 3) uint8.
     """
-    write_text(Path(path), render_page(scores=scores, provenance=provenance, examples=examples, verbs=verbs))
+    page = render_page(scores=scores, provenance=provenance, examples=examples, verbs=verbs, sections=sections)
+    write_text(Path(path), page)
 
 
 def render_page(
@@ -97,6 +101,7 @@ def render_page(
     provenance: Mapping[str, object],
     examples: Sequence[Example] = (),
     verbs: Sequence[VerbTable] = (),
+    sections: Sequence[Section] = (),
 ) -> str:
     """The HTML of `write_page`. Everything that comes from the data is escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -138,6 +143,7 @@ def render_page(
         controlled=any(score.control != "none" for score in scores),
         verbs=[(table, _drawing(verbs_plot(table))) for table in verbs],
         fewest=FEWEST,
+        sections=sections,
         cards=cards,
         choices=_choices(cards),
         mark=mark,
