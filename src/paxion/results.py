@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path, PurePath
@@ -22,6 +23,7 @@ T = TypeVar("T")
 RESULTS = "results.json"
 SAMPLES = "samples.jsonl"
 STRATA = "strata.jsonl"
+_ROW = tuple(each.name for each in fields(Row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +111,23 @@ def read_rows(path: Path | str) -> list[Row]:
     rows = []
     for number, line in _lines(path):
         raw = _json(line, f"{path}:{number}")
-        if isinstance(raw, dict):
-            # Names recur in every row: a million rows share a few thousand.
-            raw = {name: sys.intern(value) if isinstance(value, str) else value for name, value in raw.items()}
-        rows.append(_record(Row, raw, f"{path}:{number}"))
+        rows.append(_usual_row(raw) or _record(Row, raw, f"{path}:{number}"))
     return rows
+
+
+def _usual_row(raw: Any) -> Row | None:
+    """The row of a line as `write_results` writes it; None for any other line, which is looked at field by field."""
+    if not isinstance(raw, dict) or tuple(raw) != _ROW:
+        return None
+    *names, seed, right, wrong, credit, rank = raw.values()
+    numbers = (right, wrong, credit) if rank is None else (right, wrong, credit, rank)
+    if not all(type(name) is str and name.strip() for name in names) or type(seed) is not int:
+        return None
+    if not all(type(number) is float and math.isfinite(number) for number in numbers):
+        return None
+    # Names recur in every row: a million rows share a few thousand.
+    name, group, model, data, task, control = map(sys.intern, names)
+    return Row(name, group, model, data, task, control, seed, right, wrong, credit, rank)
 
 
 def write_strata(folder: Path | str, strata: Mapping[str, Mapping[str, str]]) -> None:

@@ -56,7 +56,7 @@ def test_several_runs_are_one_page_with_their_comparison(runs, capsys):
     words = " ".join(re.sub(r"<[^>]*>", " ", page).split())
     assert "Comparison" in words and "dummy:order-blind against dummy:oracle: worse on" in words
     assert re.search(r"dummy:order-blind, world-A: antonym 100\.0 50\.0 -50\.0", words)
-    assert "dummy:order-b" in capsys.readouterr().out
+    assert "the page" in capsys.readouterr().out
     assert out.stat().st_size < 3e6
 
 
