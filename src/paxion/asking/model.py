@@ -28,12 +28,25 @@ class Failed:
 class Answerer(Protocol):
     """A generative model. Clips are (T, H, W, 3) uint8; None: blind, no picture at all."""
 
-    name: str
-    revision: str
-    frames: int
-    """How many frames it wants."""
-    scores_text: bool
-    """False where it gives no log-likelihoods."""
+    @property
+    def name(self) -> str:
+        """What results call it."""
+        ...
+
+    @property
+    def revision(self) -> str:
+        """What its answers depend on besides the name: weights and precision, or the server."""
+        ...
+
+    @property
+    def frames(self) -> int:
+        """How many frames it wants."""
+        ...
+
+    @property
+    def scores_text(self) -> bool:
+        """False where it gives no log-likelihoods."""
+        ...
 
     def answer(self, clips: Sequence[Tensor | None], prompts: Sequence[str], tokens: int = 16) -> list[str | Failed]:
         """What it says, greedily, in at most so many tokens."""
