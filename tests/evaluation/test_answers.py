@@ -40,8 +40,8 @@ def test_neither_yes_nor_no(said):
 @pytest.mark.parametrize(
     "said", ["B", "b", "(B)", "[b]", "B.", "B)", "Answer: B", "The answer is B.",
              "The correct answer is (B)", "**B**", "B. a man falls",
-             "B: a man falls.", "Option 2",
-             "Caption B: a man falls", "A man falls.", "The best option is: B", "B. He goes down."]
+             "B: a man falls.", "Option 2", "Caption B: a man falls",
+             "Sentence B: A man falls.", "A man falls.", "The best option is: B", "B. He goes down."]
 )  # fmt: skip
 def test_the_second_option(said):
     assert read_choice(said, OPTIONS) == 1
@@ -64,7 +64,7 @@ def test_options_of_the_same_words_are_not_told_apart_by_them():
 def test_what_is_read_stands_at_the_beginning(said):
     bare = said.replace("**", "").replace("__", "").strip(" \t\r\n\"'`*").lower()
     answer, place = read_yes_no(said), read_choice(said, ["one", "two"])
-    starts = ("the", "best", "correct", "right", "final", "answer", "option", "choice", "caption")
+    starts = ("the", "best", "correct", "right", "final", "answer", "option", "choice", "caption", "sentence")
     if answer is not None:
         assert bare.startswith((answer, *starts))
     if place is not None:

@@ -333,3 +333,25 @@ def test_mixed_protocols_and_other_refusals(tmp_path, capsys):
     bad.write_text("id,rigth,wrong\na,1,0\n")
     assert "has the columns id, rigth, wrong, expected id and either right and wrong" in refused(capsys, bad)
     assert "not JSON" in refused(capsys, *[p for p in [tmp_path / "b.json"] if p.write_text("{") or True])
+
+
+TWO = ("It rises.", "It falls.")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "gold", "said", "place", "right"),
+    [
+        ("caption_matching", [f"Sentence {a}: {b}" for a, b in zip("AB", TWO, strict=True)], 1, 0, "gold_2", 0),
+        ("caption_matching", [f"Caption {a}: {b}" for a, b in zip("AB", TWO, strict=True)], 0, 0, "gold_1", 1),
+        ("caption_matching", [f"Option {a}: {b}" for a, b in zip("12", TWO, strict=True)], 1, 1, "gold_2", 1),
+        ("multi-choice", ["A. up", "B. down", "C. left", "D. right"], 3, 3, "gold_4", 1),
+    ],
+)
+def test_every_published_way_to_list_options_is_read(tmp_path, name, options, gold, said, place, right):
+    def asked(options: list[str], gold: str, said: str) -> dict[str, str]:
+        return {"question": "\n".join(["Which?", *options]), "gt-answer": gold, "video-llm-prediction": said}
+
+    other = asked(["A. up", "B. down", "C. left"], "C. left", "C.")
+    content = {"1": {"direction": [asked(options, options[gold], options[said]), other]}}
+    found = values(rescore(tmp_path, written(tmp_path / "m" / f"{name}.json", content)))
+    assert (found["m", name, "unparsed"], found["m", name, place]) == (0, right)

@@ -14,7 +14,9 @@ _LEAD = r"(?:(?:the )?(?:(?:best|correct|right|final) )?(?:answer|option|choice)
 _LETTER = re.compile(rf"{_LEAD}(?:[(\[]([A-Za-z])[)\]]|([A-Za-z])(?=$|[.:)]))[.:)]*\s*(.*)", re.IGNORECASE | re.DOTALL)
 _WORD = re.compile(rf"{_LEAD}(yes|no)\s*(?:$|[.,;:!\n]+\s*(.*))", re.IGNORECASE | re.DOTALL)
 _LABEL = re.compile(r"(?:^|[\s(\[])([A-Z])[.):\]]")
-_NUMBERED = re.compile(r"(?:option|caption|choice)\s*([0-9]{1,2}|[A-Z])(?:$|[.:)]+\s*(.*))", re.IGNORECASE | re.DOTALL)
+_NUMBERED = re.compile(
+    r"(?:option|caption|choice|sentence)\s*([0-9]{1,2}|[A-Z])(?:$|[.:)]+\s*(.*))", re.IGNORECASE | re.DOTALL
+)
 
 
 def read_yes_no(said: str) -> str | None:
