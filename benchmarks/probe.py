@@ -3,12 +3,13 @@
     python benchmarks/probe.py [--clips 1000] [--limit]
 
 Clips of the world in H.264, of which 8 frames are taken; a CLIP of Hugging Face with random weights, smaller than the
-published one (12 layers of width 384, 4 x 4 patches of a 112-pixel side), so that the plain way ends in minutes.
+published one (6 layers of width 384), so that the plain way ends in minutes; 7 x 7 patches a frame, as B/32 has.
 
 plain  every probe by itself, one clip after the other: decode, encode the clip, for the reversal probe its reversal
        too, and encode the texts of the question
-ours   features into a new store, decoded beside the encoding; the reversal from the features of the frames; every text
-       once; then the three probes
+ours   features into a new store; the reversal from the features of the frames; every text once; then the three probes.
+       By default a process decodes beside the encoding and 32 clips are encoded at a time; where encoding on few cores
+       takes much longer than decoding, `--workers 0 --batch 4` of `paxion probe` is faster. Both are shown.
 
 Both must give the same answers, and the same similarities to 1e-4. Seconds are of the wall clock, in one run, the plain
 way first.
@@ -39,6 +40,7 @@ from paxion.video.transform import prepare
 from paxion.world.generate import WorldPlan, write_world
 
 PROMISED = 3.5
+OURS: dict[str, dict[str, Any]] = {"ours": {}, "ours, --workers 0 --batch 4": {"workers": 0, "batch": 4}}
 
 
 def main() -> None:
@@ -49,7 +51,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as held:
         folder = Path(held)
-        manifest = write_world(folder / "world", WorldPlan(0, 0, -(-given.clips // 4) + 40, 0, 112))
+        manifest = write_world(folder / "world", WorldPlan(0, 0, given.clips * 3 // 10 + 40, 0, 112))
         asked = [s for s in read_manifest(manifest) if s.antonym and s.replaced and s.reversible is not False]
         write_manifest(manifest, asked[: given.clips])
         samples = read_manifest(manifest)
@@ -59,26 +61,28 @@ def main() -> None:
         expected = plain(backbone, manifest, samples)
         seconds = {"plain": time.perf_counter() - began}
         calls = {"plain": dict(counted)}
-        counted.update(clips=0, texts=0)
-        began = time.perf_counter()
-        extracted = extract(backbone, manifest, samples, folder / "features")
-        encoder = BackboneEncoder("clip", backbone)
-        found = evaluate(encoder, extracted.store, extracted.keys, samples, data="world", tasks=PROBES)
-        seconds["ours"] = time.perf_counter() - began
-        calls["ours"] = dict(counted)
-    # One more clip is grey: what the control `blind` shows.
-    assert calls["ours"]["clips"] in (len(samples), len(samples) + 1), calls
+        worst = 0.0
+        for way, options in OURS.items():
+            counted.update(clips=0, texts=0)
+            began = time.perf_counter()
+            extracted = extract(backbone, manifest, samples, folder / way, **options)
+            encoder = BackboneEncoder("clip", backbone)
+            found = evaluate(encoder, extracted.store, extracted.keys, samples, data="world", tasks=PROBES)
+            seconds[way] = time.perf_counter() - began
+            calls[way] = dict(counted)
+            # One more clip is grey: what the control `blind` shows.
+            assert calls[way]["clips"] in (len(samples), len(samples) + 1), calls
+            rows = {(row.task, row.id): (row.right, row.wrong) for row in found.rows}
+            assert rows.keys() == expected.keys()
+            worst = max(worst, *(abs(a - b) for key in rows for a, b in zip(rows[key], expected[key], strict=True)))
     assert calls["plain"]["clips"] == 4 * len(samples), calls
-    rows = {(row.task, row.id): row for row in found.rows}
-    assert rows.keys() == expected.keys()
-    worst = max(abs(rows[key].right - right) + abs(rows[key].wrong - wrong) for key, (right, wrong) in expected.items())
     assert worst < 1e-4, worst
     print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {len(samples)} clips, largest difference {worst:.1e}")
-    print("| | seconds | clips encoded | texts encoded |\n|---|---:|---:|---:|")
-    for way in ("plain", "ours"):
-        print(f"| {way} | {seconds[way]:.1f} | {calls[way]['clips']} | {calls[way]['texts']} |")
-    faster = seconds["plain"] / seconds["ours"]
-    print(f"{faster:.1f} x faster")
+    print("| | seconds | clips encoded | texts encoded | faster |\n|---|---:|---:|---:|---:|")
+    for way in seconds:
+        faster = seconds["plain"] / seconds[way]
+        print(f"| {way} | {seconds[way]:.1f} | {calls[way]['clips']} | {calls[way]['texts']} | {faster:.1f} x |")
+    faster = seconds["plain"] / min(seconds[way] for way in OURS)
     if given.limit and faster < PROMISED:
         sys.exit(f"promised are {PROMISED} x")
 
@@ -130,12 +134,12 @@ def clip_folder(folder: Path) -> Path:
     from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizerFast
 
     torch.manual_seed(0)
-    size = {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 12, "num_attention_heads": 6}
+    size = {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 6, "num_attention_heads": 6}
     letters = [end for letter in "abcdefghijklmnopqrstuvwxyz" for end in (letter, f"{letter}</w>")]
     vocabulary = {name: place for place, name in enumerate(["<|startoftext|>", "<|endoftext|>", *letters])}
     text = {**size, "vocab_size": len(vocabulary), "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
     config = CLIPConfig(
-        text_config=text, vision_config={**size, "image_size": 112, "patch_size": 28}, projection_dim=256
+        text_config=text, vision_config={**size, "image_size": 112, "patch_size": 16}, projection_dim=256
     )
     CLIPModel(config).save_pretrained(folder)
     CLIPImageProcessorPil(size={"shortest_edge": 112}, crop_size={"height": 112, "width": 112}).save_pretrained(folder)

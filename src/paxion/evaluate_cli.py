@@ -40,6 +40,11 @@ class Probe:
     """default, or paper: scored as the published code does, ties and all."""
     seed: int = 0
     """Draws what the controls `shuffled`, `frozen` and `other` show, and is named in the results."""
+    workers: int | None = None
+    """Processes that decode videos; 0: none, which is faster where encoding on few cores takes much longer than
+    decoding. Default: by the cores."""
+    batch: int = 32
+    """Clips that are encoded at a time. On a CPU, 4 may be faster."""
 
 
 @dataclass(frozen=True)

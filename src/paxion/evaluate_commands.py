@@ -44,6 +44,8 @@ def probe(
     store: Path,
     protocol: str,
     seed: int,
+    workers: int | None,
+    batch: int,
 ) -> int:
     """Probe models on one split of a manifest and write results, rows and the page."""
     tasks, models = tuple(dict.fromkeys(tasks)), tuple(dict.fromkeys(models))
@@ -57,7 +59,8 @@ def probe(
         raise PaxionError(f"{manifest} has no {split} rows; give another --split or manifest")
     dummies, real = _dummies(models)
     groups, chosen = load_models(real, backbone) if real else [], _sampler(sampler, real)
-    run = Run(console, groups, manifest, samples, store, tasks, chosen, seed, controls)
+    options = {"workers": workers, "batch": batch}
+    run = Run(console, groups, manifest, samples, store, tasks, chosen, seed, controls, options)
     settings = Settings(protocol=cast(Protocol, protocol))
     evaluation, readable = Evaluation(), {sample.id for sample in samples}
     for on in run.groups:
