@@ -302,11 +302,6 @@ def test_a_manifest_says_what_should_be_there(tmp_path, tiny_manifest):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        (
-            "yes_no.json",
-            {"1": {"d": [item("q", "yes", "Yes.", 1), item("r", "no", "No.")]}},
-            "1 of 2 predictions have a rating",
-        ),
         ("x.json", {"a": 1}, "is not of a known format, expected one of tempcompass, vilma, lmms-eval, csv"),
         ("x.json", {"1": {"d": [item("q", "maybe", "Yes.")]}}, "none of the 1 predictions can be used, the first"),
     ],
@@ -355,3 +350,19 @@ def test_every_published_way_to_list_options_is_read(tmp_path, name, options, go
     content = {"1": {"direction": [asked(options, options[gold], options[said]), other]}}
     found = values(rescore(tmp_path, written(tmp_path / "m" / f"{name}.json", content)))
     assert (found["m", name, "unparsed"], found["m", name, place]) == (0, right)
+
+
+def test_captions_are_scored_by_their_ratings_and_a_missing_rating_is_counted(tmp_path):
+    def judged(rating: object) -> dict[str, object]:
+        told = {"chatgpt-answer": "A. up", "video-llm-prediction": "A cup goes up and down.", "gt-answer": "A. up"}
+        return told if rating is None else told | {"rating": rating}
+
+    content = {"1": {"direction": [judged(1), judged(0), judged(1), judged(None)]}}
+    folder = tmp_path / "model"
+    written(folder / "captioning.json", content)
+    written(folder / "yes_no.json", {"1": {"direction": [item("Up?", "yes", "Yes.", 1)]}})
+    run = rescore(tmp_path, folder)
+    assert values(run)["model", "captioning", "accuracy"] == pytest.approx(2 / 3)
+    assert values(run)["model", "yes_no", "accuracy"] == 1
+    reason = "model: no rating, where ratings count (mixed protocols) (captioning.json)"
+    assert missed(run)[reason] == (1, ["1/direction/ (4)"])

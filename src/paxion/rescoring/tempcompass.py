@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from paxion.evaluation.answers import read_choice, read_yes_no
-from paxion.records import PaxionError
 from paxion.rescoring.predictions import PARSED, RATED, Prediction, Predictions
 
 KINDS = ("yes_no", "multi-choice", "caption_matching", "captioning")
@@ -27,27 +26,22 @@ def looks_like(content: Any) -> bool:
     """Whether JSON content has this layout."""
     first = next(iter(content.values()), None) if isinstance(content, dict) else None
     lists = [value for value in first.values() if isinstance(value, list)] if isinstance(first, dict) else []
-    return any(isinstance(item, dict) and "question" in item for listed in lists for item in listed)
+    return any(_first(item, _SAID) is not None for listed in lists for item in listed)
 
 
 def read_tempcompass(path: Path, content: Any, model: str, judged: str | None = None) -> Predictions:
     """Read a file of predictions. judged: RATED takes the published rating (0 or 1) of each, PARSED reads the answers
-    strictly (`evaluation.answers`); default: ratings where the file has them.
+    strictly (`evaluation.answers`); default: ratings where most predictions have one. Of captioning, ratings are all
+    there is. A prediction without a rating, where ratings count, is not used: it would be of another protocol.
 
     A question that is asked in the same words, and of the same aspect, about a clip and about its reversal with
     opposite answers makes twins. Clips cut, joined or reversed from one video are one group.
-    Raises PaxionError for a file in which some answers are rated and others are not: those would be two protocols.
     """
     kind = _kind(path)
     asked = list(_asked(content))
     rated = sum("rating" in item for _, _, _, item in asked if isinstance(item, dict))
     if judged is None:
-        if 0 < rated < len(asked):
-            raise PaxionError(
-                f"{path}: {rated} of {len(asked)} predictions have a rating and {len(asked) - rated} have none, "
-                "expected one protocol; add --judge text to read all answers, or complete the ratings"
-            )
-        judged = RATED if rated else PARSED
+        judged = RATED if 2 * rated > len(asked) else PARSED
     found: list[Prediction] = []
     bad: dict[str, list[str]] = {}
     against = 0
@@ -59,7 +53,10 @@ def read_tempcompass(path: Path, content: Any, model: str, judged: str | None = 
         right, answer = _read(kind, str(item.get("question", "")), gold, said)
         credit = float(answer is not None and answer == right)
         if judged == RATED:
-            rating = str(item.get("rating")).strip()
+            rating = str(item.get("rating", "none")).strip()
+            if rating == "none":
+                bad.setdefault("no rating, where ratings count (mixed protocols)", []).append(name)
+                continue
             if rating not in ("0", "1", "0.0", "1.0", "True", "False"):
                 bad.setdefault("a rating that is neither 0 nor 1", []).append(name)
                 continue
