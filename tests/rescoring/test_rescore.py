@@ -84,7 +84,8 @@ def test_twins_of_tempcompass(tmp_path, counts, expected):
     assert found == expected
     assert {score.n for score in scores.values()} == {124}
     assert {score.model for score in scores.values()} == {"a-model"}
-    assert (run / "report.html").is_file()
+    page = (run / "report.html").read_text()
+    assert "a-model is right on both a clip and its reversal in" in page and "Three questions about every" not in page
     by_kind = values(run)
     assert by_kind["a-model", "yes_no:speed", "accuracy"] == pytest.approx(2 / 3)
     assert by_kind["a-model", "yes_no:order", "accuracy"] == 1

@@ -19,7 +19,7 @@ from paxion.records import PROBES, Score
 from paxion.report.actions import details
 from paxion.report.plots import CONTROL_LABELS, Plot, accuracy_plot, controls_plot, verbs_plot
 from paxion.report.roles import Roles, roles_of
-from paxion.report.sections import Section
+from paxion.report.sections import MAIN, Section, headline
 from paxion.report.sheets import Example, ExampleScore, compared, contact_sheet, data_uri
 from paxion.report.table import (
     CONTROLS,
@@ -115,10 +115,11 @@ def render_page(
     roles = roles_of(models, provenance)
     notes = DATA_NOTES if roles.patched else {}
     cards = [_card(example, roles) for example in examples]
+    known = not scores or any(score.task.partition(":")[0] in MAIN for score in scores)
     return environment.from_string(source).render(
         title="Does the model understand actions?",
         about=_about(provenance, datas),
-        verdict=verdict_sentences(scores, provenance),
+        verdict=verdict_sentences(scores, provenance) if known else headline(scores),
         trust=trust(scores, provenance),
         done=_done(models, roles),
         glosses=[(name, roles.gloss(name)) for name in models],
@@ -129,6 +130,7 @@ def render_page(
         ],
         sets=len(datas),
         downstream=is_downstream(scores),
+        known=known,
         asked=list(dict.fromkeys(score.task.partition(":")[0] for score in scores)),
         retrieval=[
             (data, _table(scores, data, RETRIEVAL))

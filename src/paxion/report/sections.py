@@ -79,6 +79,23 @@ def sections(scores: Sequence[Score], rows: Sequence[Row], strata: Strata, runs:
     return [section for section in found if section is not None]
 
 
+def headline(scores: Sequence[Score]) -> list[str]:
+    """The verdict where no probe, retrieval or question was asked: twins, else accuracy."""
+    found = {(score.model, score.data, score.task, score.metric): score for score in scores if score.control == "none"}
+    said = []
+    for model, data in dict.fromkeys((model, data) for model, data, _, _ in found if model != CHANCE):
+        both, same = (found.get((model, data, TWINS[0], metric)) for metric in ("both_right", "same_answer"))
+        if both and same:
+            said.append(
+                f"{model} is right on both a clip and its reversal in {percent(both.value)} % of {both.n} twins, and "
+                f"gives both the same answer in {percent(same.value)} %; coins have 25.0 % and 50.0 %."
+            )
+            continue
+        own = [score for key, score in found.items() if key[:2] == (model, data) and key[3] == "accuracy"]
+        said += [f"{model} is right in {percent(s.value)} % of {s.n} ({s.task.replace('_', ' ')})." for s in own[:1]]
+    return said
+
+
 def _twins(scores: Sequence[Score]) -> Section | None:
     metrics = [metric for metric in TWIN_CHANCE if any(s.task == TWINS[0] and s.metric == metric for s in scores)]
     grids = []
