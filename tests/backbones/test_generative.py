@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 from PIL import Image
-from tiny_generative import FAMILIES
 from torch import Tensor
 
 from paxion.asking.load import load_answerer
 from paxion.asking.model import Failed, Likelihood
 from paxion.backbones.generative import GenerativeModel
 from paxion.records import PaxionError
+from tiny_generative import FAMILIES
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
