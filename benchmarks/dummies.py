@@ -1,6 +1,6 @@
 """What the dummies score under every control, beside what they must: the table of docs/dummies.md.
 
-    python benchmarks/dummies.py
+python benchmarks/dummies.py
 """
 
 from __future__ import annotations
