@@ -130,7 +130,7 @@ def test_a_backbone_beside_itself_answers_as_alone(tried):
             else:
                 assert values[score.task, score.metric] == pytest.approx(score.value, abs=2e-3)
         left = [miss for miss in found.missed if miss.reason == "two-step does not apply to a choice of two"]
-        assert len(left) == (3 if method.kind == "two-step" else 0)
+        assert len(left) == (len(PROBES + TWINS) if method.kind == "two-step" else 0)
 
 
 def test_a_method_without_a_backbone_is_one_line(tried):

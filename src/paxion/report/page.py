@@ -17,9 +17,9 @@ from markupsafe import Markup
 from paxion.files import write_text
 from paxion.records import PROBES, Score
 from paxion.report.actions import details
+from paxion.report.grids import MAIN, Section, headline
 from paxion.report.plots import CONTROL_LABELS, Plot, accuracy_plot, controls_plot, verbs_plot
 from paxion.report.roles import Roles, roles_of
-from paxion.report.sections import MAIN, Section, headline
 from paxion.report.sheets import Example, ExampleScore, compared, contact_sheet, data_uri
 from paxion.report.table import (
     CONTROLS,

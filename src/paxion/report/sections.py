@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from paxion.comparing.compare import compare
 from paxion.comparing.comparison import Comparison
@@ -13,7 +13,8 @@ from paxion.evaluation.breakdowns import Strata, breakdown
 from paxion.evaluation.gains import GAINS, gains_of
 from paxion.evaluation.strata import STRATA
 from paxion.evaluation.twins import CHANCE as TWIN_CHANCE
-from paxion.records import PROBES, QUESTIONS, RETRIEVALS, TWINS, PaxionError, Row, Score
+from paxion.records import RETRIEVALS, TWINS, PaxionError, Row, Score
+from paxion.report.grids import MAIN, Entry, Grid, Section
 from paxion.report.plots import CONTROL_LABELS
 from paxion.report.table import CHANCE, CONTROLS, TEXT, percent
 
@@ -33,42 +34,7 @@ NAMES = {
     "gold_no": "where no is right",
 }
 """What metrics are called; others by their own name."""
-MAIN = {*PROBES, *RETRIEVALS, *QUESTIONS}
-"""Tasks whose TABLED metrics are in the tables above."""
 TABLED = ("accuracy", "macro F1", "R@1", "R@5", "R@10", "mAP")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A cell: what is shown, and what it is sorted by."""
-
-    text: str
-    value: float | None = None
-    strong: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """A plain table: a label and entries a row."""
-
-    title: str
-    heads: tuple[str, ...]
-    """Of the entries."""
-    rows: tuple[tuple[str, tuple[Entry, ...]], ...]
-    note: str = ""
-    first: str = "model"
-    """Heading of the labels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A section of the page."""
-
-    name: str
-    """Its anchor."""
-    title: str
-    text: tuple[str, ...]
-    grids: tuple[Grid, ...]
 
 
 def sections(scores: Sequence[Score], rows: Sequence[Row], strata: Strata, runs: Sequence[Run] = ()) -> list[Section]:
@@ -77,23 +43,6 @@ def sections(scores: Sequence[Score], rows: Sequence[Row], strata: Strata, runs:
     whole = [row for row in rows if row.control == "none" and not row.model.startswith(TEXT)]
     found = [_twins(plain), _others(plain), _gains(rows, scores), _breakdowns(whole, strata), _comparison(runs)]
     return [section for section in found if section is not None]
-
-
-def headline(scores: Sequence[Score]) -> list[str]:
-    """The verdict where no probe, retrieval or question was asked: twins, else accuracy."""
-    found = {(score.model, score.data, score.task, score.metric): score for score in scores if score.control == "none"}
-    said = []
-    for model, data in dict.fromkeys((model, data) for model, data, _, _ in found if model != CHANCE):
-        both, same = (found.get((model, data, TWINS[0], metric)) for metric in ("both_right", "same_answer"))
-        if both and same:
-            said.append(
-                f"{model} is right on both a clip and its reversal in {percent(both.value)} % of {both.n} twins, and "
-                f"gives both the same answer in {percent(same.value)} %; coins have 25.0 % and 50.0 %."
-            )
-            continue
-        own = [score for key, score in found.items() if key[:2] == (model, data) and key[3] == "accuracy"]
-        said += [f"{model} is right in {percent(s.value)} % of {s.n} ({s.task.replace('_', ' ')})." for s in own[:1]]
-    return said
 
 
 def _twins(scores: Sequence[Score]) -> Section | None:
